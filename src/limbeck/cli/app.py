@@ -1,0 +1,154 @@
+"""The ``limbeck`` command. Nothing heavy is imported until a command needs it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from limbeck.cli.guard import guarded
+
+app = typer.Typer(
+    name="limbeck",
+    help="Distil a large language model into a small one, and learn honestly whether it worked.\n\n"
+    "Start with [bold]limbeck demo[/]; it needs no downloads and ends with a report. "
+    "Then write a recipe of four keys (student, teacher, data, method), "
+    "check it with [bold]limbeck doctor RECIPE[/] and run it with [bold]limbeck distill RECIPE[/].",
+    epilog="Exit codes: 0 done, 1 the work failed or a check did not hold, 2 the request was wrong.",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file; see examples/.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Change keys of the recipe, e.g. training.learning_rate=1e-4"),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(help="Seed of data, weights and sampling.")] = 0,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also run the two controls that say where the gain comes from.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run the quickstart recipe: minutes on a laptop, no downloads, ends with a report.
+
+    A small teacher learns a reasoning task from scratch. A student six times smaller is then
+    fine-tuned on the few labelled rows, and, for comparison, distilled on many prompts that only
+    the teacher answers. It is an ordinary recipe: the run's folder holds it as recipe.yaml.
+    """
+    with guarded(debug, quiet):
+        from limbeck.recipe import load_recipe
+        from limbeck.run import distill as run_recipe
+
+        words = [f"output={output}", f"seed={seed}", f"controls={str(controls).lower()}"]
+        recipe = load_recipe(Path(__file__).parent / "quickstart.yaml", words)
+        _show(run_recipe(recipe, fresh=fresh, name="quickstart"))
+
+
+@app.command()
+def distill(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run a recipe: doctor, text, training, evaluation, report.
+
+    An interrupted run goes on where it was when the same command is given again. The student ends
+    up in OUTPUT/student, the numbers in OUTPUT/results.json, the report in OUTPUT/report.html.
+    """
+    with guarded(debug, quiet):
+        from limbeck.recipe import load_recipe
+        from limbeck.run import distill as run_recipe
+
+        _show(run_recipe(load_recipe(recipe, overrides or []), fresh=fresh))
+
+
+@app.command()
+def doctor(recipe: RecipeFile, overrides: Overrides = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Check models, data and machine before anything expensive; exit code 0 ready, 1 not.
+
+    Loads configurations, tokenizers and data, and no weights. Writes nothing.
+    """
+    with guarded(debug, quiet=True):
+        from limbeck.cli.show import show_findings
+        from limbeck.run import check
+
+        findings = check(recipe, overrides or [])
+        show_findings(findings, as_json)
+        raise typer.Exit(any(f.status == "fail" for f in findings))
+
+
+@app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Show one method in full.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the methods, or show one: formula, options, paper, how released code deviates."""
+    with guarded(debug, quiet=True):
+        from limbeck.cli.show import show_method, show_methods
+
+        show_methods(as_json) if name is None else show_method(name, as_json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")], as_json: Json = False, debug: Debug = False
+) -> None:
+    """Show a finished run's report again, and rewrite its report.html from results.json."""
+    with guarded(debug, quiet=True):
+        from limbeck.reports import write_report
+        from limbeck.run import read_run
+
+        found = read_run(run)
+        if as_json:
+            print((run / "results.json").read_text(encoding="utf-8"), end="")
+            return
+        write_report(found.results, found.report)
+        _show(found)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from limbeck import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def _show(run: object) -> None:
+    """The report as tables, and where everything is."""
+    from limbeck.reports import print_report
+    from limbeck.run import Run
+
+    assert isinstance(run, Run)
+    out = Console(highlight=False)
+    print_report(run.results, out)
+    out.print(f"\nreport   {run.report}\nstudent  {run.student}\nnumbers  {run.path / 'results.json'}", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point."""
+    # A piped report keeps its shape in a log file that knows no UTF-8.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()

@@ -1,0 +1,51 @@
+"""From files, the hub or built-in tasks to batches: examples, splits, token ids, labels."""
+
+from limbeck.data.batch import (
+    IGNORE,
+    Author,
+    Batch,
+    Sequence,
+    Tokens,
+    collate,
+    supervised,
+)
+from limbeck.data.examples import Example, Examples, Kind, Message, Verify
+from limbeck.data.formats import examples_of
+from limbeck.data.loading import load_examples
+from limbeck.data.spec import DataSpec
+from limbeck.data.splits import Split, split_of
+from limbeck.data.tasks import TASKS, Task, generate
+from limbeck.data.tokenise import Tokenised, Truncation, tokenise
+from limbeck.data.tokenizers import character_tokenizer
+from limbeck.data.verify import VERIFIERS, after_marker, exact, last_number
+
+__all__ = [
+    "IGNORE",
+    "TASKS",
+    "VERIFIERS",
+    "Author",
+    "Batch",
+    "DataSpec",
+    "Example",
+    "Examples",
+    "Kind",
+    "Message",
+    "Sequence",
+    "Split",
+    "Task",
+    "Tokenised",
+    "Tokens",
+    "Truncation",
+    "Verify",
+    "after_marker",
+    "character_tokenizer",
+    "collate",
+    "exact",
+    "examples_of",
+    "generate",
+    "last_number",
+    "load_examples",
+    "split_of",
+    "supervised",
+    "tokenise",
+]

@@ -1,0 +1,144 @@
+"""From token ids to the supervised tokens a loss sees: the one place where labels shift."""
+
+import enum
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass, fields
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from limbeck.targets import Target
+
+IGNORE = -100  # the label of a token that is not supervised, as everywhere in PyTorch
+
+
+class Author(enum.IntEnum):
+    """Who wrote a completion."""
+
+    DATA = 0
+    TEACHER = 1
+    STUDENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A prompt and its completion as token ids, kept from here to the loss.
+
+    Attributes:
+        prompt: Ids that are read but never supervised; at least one, so that the first
+            completion token has something to be predicted from.
+        completion: Ids that are supervised, the end-of-sequence token included. Empty where
+            nobody has answered the prompt yet.
+        author: Who wrote the completion.
+        example: Position of the example in its split, to find the row again.
+    """
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...] = ()
+    author: Author = Author.DATA
+    example: int = -1
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.completion)
+
+
+class Batch(TypedDict):
+    """Padded sequences, ``[B, T]`` each but ``author`` ``[B]``.
+
+    ``labels`` is `IGNORE` on prompt and padding and equals ``input_ids`` elsewhere (unshifted);
+    ``position_ids`` count real tokens, so that the padding side cannot matter.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    position_ids: Tensor
+    labels: Tensor
+    author: Tensor
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The supervised tokens of a batch, flattened: all that a loss ever sees.
+
+    Prompts and padding are gone, so no method masks, shifts or averages. Row i of a loss may
+    depend on row i only; the trainer relies on it and hands over a chunk of rows at a time.
+
+    Attributes:
+        logits: Student logits, ``[N, V]`` float32 or float64; they carry the gradient.
+        target: What is right at each position; None for methods that ask no teacher.
+        label: The token that followed, ``[N]``.
+        row: Index of the sequence each token belongs to, ``[N]``, non-decreasing.
+        author: An `Author` for each token, ``[N]``.
+    """
+
+    logits: Tensor
+    target: Target | None
+    label: Tensor
+    row: Tensor
+    author: Tensor
+
+    def pair(self, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Target and student log-probabilities over common events, ``[N, E]`` each."""
+        if self.target is None:
+            raise ValueError("this loss compares with a teacher, and none was given")
+        return self.target.pair(self.logits, temperature)
+
+    def nll(self) -> Tensor:
+        """Negative log-likelihood of the label under the student, ``[N]`` nats."""
+        return cross_entropy(self.logits, self.label, reduction="none")
+
+    def __getitem__(self, rows: slice) -> "Tokens":
+        return Tokens(*(None if (x := getattr(self, f.name)) is None else x[rows] for f in fields(self)))
+
+
+def collate(
+    sequences: Rows[Sequence],
+    pad: int,
+    side: str = "right",
+    dtype: torch.dtype = torch.long,
+) -> Batch:
+    """Pad sequences to a batch.
+
+    Args:
+        sequences: At least one.
+        pad: Id to fill with. It may equal the end-of-sequence id: masks never look at ids.
+        side: Where the padding goes, ``"left"`` or ``"right"``.
+        dtype: Integer type of the ids.
+
+    Returns:
+        A `Batch` on the CPU.
+    """
+    width = max(len(s) for s in sequences)
+    ids = torch.full((len(sequences), width), pad, dtype=dtype)
+    mask = torch.zeros(len(sequences), width, dtype=torch.long)
+    labels = torch.full((len(sequences), width), IGNORE, dtype=torch.long)
+    for i, s in enumerate(sequences):
+        start = width - len(s) if side == "left" else 0
+        here = slice(start, start + len(s))
+        ids[i, here] = torch.tensor((*s.prompt, *s.completion), dtype=dtype)
+        mask[i, here] = 1
+        labels[i, start + len(s.prompt) : here.stop] = torch.tensor(s.completion, dtype=torch.long)
+    return Batch(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+        labels=labels,
+        author=torch.tensor([int(s.author) for s in sequences]),
+    )
+
+
+def supervised(labels: Tensor) -> Tensor:
+    """Positions whose *next* token is supervised.
+
+    Four published repositories mask the token itself instead of the position that predicts it,
+    and so never train the first token of an answer; every mask here comes from this function.
+
+    Args:
+        labels: ``[B, T]``, unshifted.
+
+    Returns:
+        Boolean ``[B, T - 1]``; use it on ``hidden[:, :-1]`` beside ``labels[:, 1:]``.
+    """
+    return labels[:, 1:] != IGNORE

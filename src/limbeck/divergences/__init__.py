@@ -1,0 +1,28 @@
+"""Divergences between teacher and student: dense, and fused with the language-model heads."""
+
+from limbeck.divergences.dense import (
+    adaptive_kl,
+    alpha_beta,
+    forward_kl,
+    jensen_shannon,
+    reverse_kl,
+    skew_kl,
+    skew_reverse_kl,
+    total_variation,
+)
+from limbeck.divergences.fused import linear_divergence, linear_loss
+from limbeck.divergences.head import Head
+
+__all__ = [
+    "Head",
+    "adaptive_kl",
+    "alpha_beta",
+    "forward_kl",
+    "jensen_shannon",
+    "linear_divergence",
+    "linear_loss",
+    "reverse_kl",
+    "skew_kl",
+    "skew_reverse_kl",
+    "total_variation",
+]

@@ -1,0 +1,327 @@
+r"""Divergences between two categorical distributions, given as log-probabilities.
+
+One convention holds everywhere: ``log_p`` is the target (teacher) and ``log_q`` the model in
+training (student); both are normalised over the last axis, the only axis that is reduced; values
+are in nats. Nothing here masks, averages or applies a temperature: the caller does, once.
+
+Each divergence is one kernel that returns its value and its *slope* :math:`\partial D / \partial
+\log q` in closed form. Autograd never differentiates the formula: it keeps one tensor instead of a
+dozen, and a probability that underflows to zero cannot turn into ``0 * inf``. Behind a
+log-softmax the slope s becomes the familiar logit gradient :math:`s - q \sum_v s_v`.
+
+A mixture with a weight of 0 or 1 is legal, ``-inf`` log-probabilities (masked vocabularies) are
+legal on the target's side, and the target never receives a gradient.
+"""
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Kernel = Callable[..., tuple[Tensor, Tensor]]
+
+
+class _ClosedForm(torch.autograd.Function):
+    """Value forward, slope backward."""
+
+    @staticmethod
+    def forward(ctx, log_p: Tensor, log_q: Tensor, kernel: Kernel) -> Tensor:  # type: ignore[no-untyped-def]
+        value, slope = kernel(log_p, log_q)
+        ctx.save_for_backward(slope)
+        return value
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[None, Tensor, None]:  # type: ignore[no-untyped-def]
+        (slope,) = ctx.saved_tensors
+        return None, grad.unsqueeze(-1) * slope, None
+
+
+def _evaluate(kernel: Kernel, log_p: Tensor, log_q: Tensor) -> Tensor:
+    if log_p.requires_grad:
+        raise ValueError("log_p is the target and gets no gradient here: pass log_p.detach()")
+    return _ClosedForm.apply(log_p, log_q, kernel)
+
+
+def forward_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    r"""Forward Kullback-Leibler divergence, :math:`\sum_v p_v (\log p_v - \log q_v)`.
+
+    Args:
+        log_p: Target log-probabilities, ``[..., events]``, float32 or float64.
+        log_q: Student log-probabilities, same shape; carries the gradient.
+
+    Returns:
+        Nats, ``[...]``, at least 0, and 0 where p equals q; ``inf`` where q misses an event of p.
+
+    Raises:
+        ValueError: ``log_p`` requires a gradient.
+
+    References:
+        Hinton et al. 2015, arXiv:1503.02531. DistiLLM's and MiniLLM's released code minimise the
+        cross-entropy instead: the same gradient, a value larger by the teacher's entropy.
+    """
+    return _evaluate(_forward_kl, log_p, log_q)
+
+
+def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    r"""Reverse Kullback-Leibler divergence, :math:`\sum_v q_v (\log q_v - \log p_v)`.
+
+    Both factors q carry the gradient. Arguments, result and errors as `forward_kl`; ``inf`` where
+    the target rules out (``-inf``) what the student may say.
+
+    References:
+        Gu et al. 2023, arXiv:2306.08543 (its single-step term). The unused "reverse kl" branch of
+        DistiLLM-2's released trainer has the opposite sign.
+    """
+    return _evaluate(_reverse_kl, log_p, log_q)
+
+
+def jensen_shannon(log_p: Tensor, log_q: Tensor, *, beta: float | Tensor) -> Tensor:
+    r"""Generalised Jensen-Shannon divergence.
+
+    :math:`\beta KL(p \| m) + (1 - \beta) KL(q \| m)` with :math:`m = \beta p + (1 - \beta) q`.
+
+    Args:
+        log_p: Target log-probabilities, ``[..., events]``.
+        log_q: Student log-probabilities, same shape; carries the gradient.
+        beta: Weight of the *target*, inside (0, 1); a tensor broadcasts over positions.
+
+    Returns:
+        Nats, ``[...]``, at most the binary entropy of ``beta``.
+
+    Raises:
+        ValueError: ``beta`` is not inside (0, 1). The divergence is 0 at both ends; the limits of
+            ``jsd / beta`` and ``jsd / (1 - beta)`` are `forward_kl` and `reverse_kl`.
+
+    References:
+        Agarwal et al. 2023, arXiv:2306.13649, eq. 1; TRL since March 2025. Beware: DistiLLM's
+        ``js_distance(lam)`` and KDFlow's ``jsd_beta`` are ``beta = 1 - lam``.
+    """
+    _check("beta", beta, closed_left=False)
+    return _evaluate(functools.partial(_jensen_shannon, beta=beta), log_p, log_q)
+
+
+def skew_kl(log_p: Tensor, log_q: Tensor, *, alpha: float | Tensor) -> Tensor:
+    r"""Skew KL, :math:`KL(p \| \alpha p + (1 - \alpha) q)`.
+
+    Args:
+        log_p: Target log-probabilities, ``[..., events]``.
+        log_q: Student log-probabilities, same shape; carries the gradient.
+        alpha: Weight of the *target* in the mixture, in [0, 1); a tensor broadcasts over positions.
+
+    Returns:
+        Nats, ``[...]``, at least 0, and at most ``-log(alpha)``.
+
+    Raises:
+        ValueError: ``alpha`` is outside [0, 1).
+
+    References:
+        Ko et al. 2024, arXiv:2402.03898. ``alpha = 0`` is the forward KL. Released code: the same.
+    """
+    _check("alpha", alpha)
+    return _evaluate(functools.partial(_skew_kl, alpha=alpha), log_p, log_q)
+
+
+def skew_reverse_kl(
+    log_p: Tensor, log_q: Tensor, *, alpha: float | Tensor, detach_mixture: bool = False
+) -> Tensor:
+    r"""Skew reverse KL, :math:`KL(q \| \alpha q + (1 - \alpha) p)`.
+
+    Args:
+        log_p: Target log-probabilities, ``[..., events]``.
+        log_q: Student log-probabilities, same shape; carries the gradient.
+        alpha: Weight of the *student* in the mixture, in [0, 1); a tensor broadcasts.
+        detach_mixture: Let no gradient through the mixture, which pushes harder where q exceeds
+            p. This is what DistiLLM-2's released code does; the papers' formula does not.
+
+    Returns:
+        Nats, ``[...]``, at least 0, and at most ``-log(alpha)``.
+
+    Raises:
+        ValueError: ``alpha`` is outside [0, 1).
+
+    References:
+        Ko et al. 2024, arXiv:2402.03898; Ko et al. 2025, arXiv:2503.07067.
+    """
+    _check("alpha", alpha)
+    kernel = functools.partial(_skew_reverse_kl, alpha=alpha, detach_mixture=detach_mixture)
+    return _evaluate(kernel, log_p, log_q)
+
+
+def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
+    r"""Total variation distance, :math:`\tfrac12 \sum_v |p_v - q_v|`.
+
+    Arguments and errors as `forward_kl`. The gradient is 0 where p equals q.
+
+    Returns:
+        A probability in [0, 1] (not nats), ``[...]``.
+
+    References:
+        Wen et al. 2023, arXiv:2307.15190.
+    """
+    return _evaluate(_total_variation, log_p, log_q)
+
+
+def adaptive_kl(log_p: Tensor, log_q: Tensor, *, mu: float = 0.5) -> Tensor:
+    r"""Adaptive KL: forward KL for the head of the target, reverse KL for its tail.
+
+    Sort the events by p. The head is the top event and whatever follows while the cumulative
+    probability stays within ``mu``; with gaps :math:`\epsilon_v = |p_v - q_v|`,
+    :math:`w = \sum_{head} \epsilon / \sum \epsilon` and
+    :math:`D = w \, KL(p \| q) + (1 - w) \, KL(q \| p)`. No gradient flows through w.
+
+    Args:
+        log_p: Target log-probabilities, ``[..., events]``.
+        log_q: Student log-probabilities, same shape; carries the gradient.
+        mu: Cumulative probability that bounds the head, inside (0, 1).
+
+    Returns:
+        Nats, ``[...]``; w is 1/2 where p equals q exactly.
+
+    Raises:
+        ValueError: ``mu`` is not inside (0, 1).
+
+    References:
+        Wu et al. 2024, arXiv:2404.02657. TAID's re-implementation applies the head mask of the
+        sorted order to gaps in vocabulary order, which makes it nearly pure reverse KL.
+    """
+    _check("mu", mu, closed_left=False)
+    return _evaluate(functools.partial(_adaptive_kl, mu=mu), log_p, log_q)
+
+
+def alpha_beta(log_p: Tensor, log_q: Tensor, *, alpha: float, beta: float) -> Tensor:
+    r"""Alpha-beta divergence.
+
+    :math:`-\frac{1}{\alpha\beta} \sum_v \left[ p_v^\alpha q_v^\beta - \frac{\alpha}{\alpha+\beta}
+    p_v^{\alpha+\beta} - \frac{\beta}{\alpha+\beta} q_v^{\alpha+\beta} \right]`, and its limits
+    where alpha, beta or their sum is 0.
+
+    Args:
+        log_p: Target log-probabilities, ``[..., events]``.
+        log_q: Student log-probabilities, same shape; carries the gradient.
+        alpha: Exponent of the target: how strongly large errors count.
+        beta: Exponent of the student: how strongly its own confident events count.
+
+    Returns:
+        ``[...]``, at least 0, and 0 where p equals q. (1, 0) is the forward KL, (0, 1) the
+        reverse KL, (1, 1) half the squared distance, (1/2, 1/2) twice the sum of
+        :math:`(\sqrt p - \sqrt q)^2`.
+
+    References:
+        Wang et al. 2025, arXiv:2505.04560, eq. 4. Limits re-derived: at ``alpha = -beta`` the
+        released code has 1/alpha where 1/alpha**2 belongs.
+    """
+    return _evaluate(functools.partial(_alpha_beta, alpha=alpha, beta=beta), log_p, log_q)
+
+
+# --- kernels: (log_p, log_q) -> value [...], slope [..., events] ---------------------------------
+
+
+def _forward_kl(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    p = log_p.exp()
+    return _expect(p, log_p - log_q), -p
+
+
+def _reverse_kl(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    q = log_q.exp()
+    log_ratio = log_q - log_p
+    return _expect(q, log_ratio), _where(q, log_ratio + 1)
+
+
+def _jensen_shannon(
+    log_p: Tensor, log_q: Tensor, beta: float | Tensor
+) -> tuple[Tensor, Tensor]:
+    beta = _per_position(beta, log_p)
+    p, q, log_m = log_p.exp(), log_q.exp(), _log_mixture(log_p, log_q, beta)
+    b = beta.squeeze(-1)
+    value = b * _expect(p, log_p - log_m) + (1 - b) * _expect(q, log_q - log_m)
+    return value, (1 - beta) * _where(q, log_q - log_m)
+
+
+def _skew_kl(log_p: Tensor, log_q: Tensor, alpha: float | Tensor) -> tuple[Tensor, Tensor]:
+    alpha = _per_position(alpha, log_p)
+    p, log_m = log_p.exp(), _log_mixture(log_p, log_q, alpha)
+    return _expect(p, log_p - log_m), -(1 - alpha) * _where(p, (log_q - log_m).exp())
+
+
+def _skew_reverse_kl(
+    log_p: Tensor, log_q: Tensor, alpha: float | Tensor, detach_mixture: bool
+) -> tuple[Tensor, Tensor]:
+    alpha = _per_position(alpha, log_p)
+    q = log_q.exp()
+    log_ratio = log_q - _log_mixture(log_q, log_p, alpha)
+    slope = log_ratio + 1
+    if not detach_mixture:
+        slope = slope - alpha * log_ratio.exp()
+    return _expect(q, log_ratio), _where(q, slope)
+
+
+def _total_variation(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    q = log_q.exp()
+    gap = q - log_p.exp()
+    return 0.5 * gap.abs().sum(-1), 0.5 * q * gap.sign()
+
+
+def _adaptive_kl(log_p: Tensor, log_q: Tensor, mu: float) -> tuple[Tensor, Tensor]:
+    p, q = log_p.exp(), log_q.exp()
+    gap = (p - q).abs()
+    order = log_p.argsort(dim=-1, descending=True, stable=True)
+    head = p.gather(-1, order).cumsum(-1) <= mu
+    head[..., 0] = True
+    total = gap.sum(-1)
+    w = (gap.gather(-1, order) * head).sum(-1) / total
+    w = torch.where(total > 0, w, torch.full_like(w, 0.5)).unsqueeze(-1)
+    (forward, forward_slope), (reverse, reverse_slope) = _forward_kl(log_p, log_q), _reverse_kl(log_p, log_q)
+    value = w.squeeze(-1) * forward + (1 - w.squeeze(-1)) * reverse
+    return value, w * forward_slope + (1 - w) * reverse_slope
+
+
+def _alpha_beta(
+    log_p: Tensor, log_q: Tensor, alpha: float, beta: float
+) -> tuple[Tensor, Tensor]:
+    a, b, s = alpha, beta, alpha + beta
+    log_ratio = log_p - log_q
+    if a == 0 and b == 0:
+        return 0.5 * log_ratio.square().sum(-1), -log_ratio
+    if a == 0:
+        p_b, q_b = (b * log_p).exp(), (b * log_q).exp()
+        value = (_where(q_b, -b * log_ratio) - q_b + p_b).sum(-1) / b**2
+        return value, _where(q_b, -log_ratio)
+    p_a, q_a, q_b = (a * log_p).exp(), (a * log_q).exp(), (b * log_q).exp()
+    slope = q_b * (q_a - p_a) / a
+    if b == 0:
+        return (_where(p_a, a * log_ratio) - p_a + q_a).sum(-1) / a**2, slope
+    if s == 0:
+        return (-a * log_ratio + (a * log_ratio).exp() - 1).sum(-1) / a**2, slope
+    mixed = (a * log_p + b * log_q).exp()
+    sums = a / s * (s * log_p).exp() + b / s * (s * log_q).exp()
+    return (sums - mixed).sum(-1) / (a * b), slope
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _where(weight: Tensor, factor: Tensor) -> Tensor:
+    """``weight * factor``, and 0 where the weight is 0 even if the factor is infinite."""
+    return torch.where(weight == 0, torch.zeros_like(weight), weight * factor)
+
+
+def _expect(weight: Tensor, factor: Tensor) -> Tensor:
+    return _where(weight, factor).sum(-1)
+
+
+def _log_mixture(log_a: Tensor, log_b: Tensor, weight: Tensor) -> Tensor:
+    """Logarithm of ``weight * a + (1 - weight) * b``, without leaving log space."""
+    return torch.logaddexp(log_a + weight.log(), log_b + (-weight).log1p())
+
+
+def _per_position(value: float | Tensor, like: Tensor) -> Tensor:
+    """A parameter with the events axis added, to broadcast over it."""
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device).unsqueeze(-1)
+
+
+def _check(name: str, value: float | Tensor, closed_left: bool = True) -> None:
+    low = torch.as_tensor(value)
+    if not bool(((low >= 0 if closed_left else low > 0) & (low < 1)).all()):
+        raise ValueError(f"{name} must lie in {'[' if closed_left else '('}0, 1), got {value}")

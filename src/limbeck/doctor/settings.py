@@ -1,0 +1,30 @@
+"""Do the training arguments fit together and this machine?"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from transformers import TrainingArguments
+
+from limbeck.bench import Bench
+from limbeck.doctor.finding import Finding
+from limbeck.training.fit import DEFAULTS
+
+
+def training(bench: Bench) -> Iterator[Finding]:
+    """Build the arguments once; transformers knows what contradicts what."""
+    recipe = bench.recipe
+    stages: dict[str, dict[str, Any]] = {"training": recipe.training}
+    if recipe.teacher is not None and recipe.teacher.sft is not None:
+        stages["teacher.sft.training"] = recipe.teacher.sft.training
+    for where, chosen in stages.items():
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                TrainingArguments(output_dir=recipe.output, **{**DEFAULTS, **chosen})
+        except (ValueError, TypeError, ImportError) as error:
+            reason = str(error).strip().splitlines()[0][:240]
+            yield Finding("training", "fail", f"{where} cannot be used: {reason}", "transformers refuses these training arguments",
+                          f"change or leave out the keys below {where}:")
+            return
+    yield Finding("training", "ok", "the training arguments fit together")

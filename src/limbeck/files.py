@@ -1,0 +1,142 @@
+"""Files that are whole or not there, and journals that survive a kill."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limbeck.errors import LimbeckError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a message.
+
+    Raises:
+        LimbeckError: The operating system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise LimbeckError(
+            "the disk is full" if full else f"this cannot be written: {error.strerror}",
+            where=str(path),
+            mend="free space and run the same command again: it goes on where it was"
+            if full
+            else "give another output folder",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, whole.
+
+    Raises:
+        LimbeckError: The disk is full or not writable; an old file is untouched.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON like `write_text`; NaN and infinity are errors, not invalid JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A file to write, which takes its name only when it is complete."""
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its name only when it is complete."""
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+
+
+class Journal:
+    """An append-only JSON-lines file of finished pieces of work.
+
+    The first line holds a key that says what the work was; a journal of other work is started
+    anew. A torn last line, as a kill leaves it, is cut off.
+
+    Args:
+        path: The file.
+        key: Identifies the work: everything its results depend on.
+    """
+
+    def __init__(self, path: Path, key: str):
+        self.path = path
+        lines, whole = self._read()
+        if not lines or lines[0] != {"key": key}:
+            lines, whole = [{"key": key}], 0
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = path.open("r+b" if path.exists() else "w+b")
+            self._stream.truncate(whole)
+            self._stream.seek(whole)
+        self.entries: list[dict[str, Any]] = lines[1:]
+        if whole == 0:
+            self._append([lines[0]])
+
+    def append(self, entries: list[dict[str, Any]]) -> None:
+        """Add finished pieces; they are on the disk when this returns."""
+        self._append(entries)
+        self.entries += entries
+
+    def close(self) -> None:
+        """No more entries will come."""
+        self._stream.close()
+
+    def _append(self, entries: list[dict[str, Any]]) -> None:
+        with writing(self.path):
+            text = "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in entries)
+            self._stream.write(text.encode())
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+
+    def _read(self) -> tuple[list[dict[str, Any]], int]:
+        """The complete lines, and how many bytes they take."""
+        if not self.path.exists():
+            return [], 0
+        lines, whole = [], 0
+        with self.path.open("rb") as stream:
+            for line in stream:
+                try:
+                    lines.append(json.loads(line) if line.endswith(b"\n") else None)
+                except ValueError:
+                    break
+                if lines[-1] is None:
+                    lines.pop()
+                    break
+                whole += len(line)
+        return lines, whole

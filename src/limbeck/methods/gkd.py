@@ -1,0 +1,90 @@
+"""On-Policy Distillation of Language Models (Agarwal et al., ICLR 2024)."""
+
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from limbeck.data.batch import Sequence, Tokens
+from limbeck.divergences import forward_kl, jensen_shannon, reverse_kl
+from limbeck.methods.base import Choices, Lab, Method, Paper, Step, Text, check_range
+from limbeck.sources import Sources
+
+
+@final
+@dataclass(frozen=True)
+class GKD(Method):
+    r"""Generalised knowledge distillation: learn from one's own mistakes.
+
+    .. math:: (1 - \lambda) E_{(x, y) \sim data} [D(p \| q)(y | x)]
+        + \lambda E_{x} E_{y \sim q(\cdot | x)} [D(p \| q)(y | x)],
+        \quad D(p \| q)(y | x) = \frac{1}{|y|} \sum_t D(p_t \| q_t)
+
+    No gradient flows through the sampling of y.
+
+    Attributes:
+        lmbda: Fraction of the *student's own* text, in [0, 1]; 0 is supervised, 1 fully on-policy.
+        beta: Weight of the *teacher* in D, in [0, 1]: 0 is the forward KL, 1 the reverse KL, in
+            between the generalised Jensen-Shannon divergence.
+        source: Whose text the other batches are: the data's, or the teacher's answers.
+    """
+
+    lmbda: float = 0.5
+    beta: float = 0.5
+    source: Text = "data"
+
+    paper: ClassVar = Paper(
+        "On-Policy Distillation of Language Models: Learning from Self-Generated Mistakes",
+        "https://arxiv.org/abs/2306.13649",
+    )
+    formula: ClassVar = "JSD_beta(p || q) = beta KL(p || m) + (1 - beta) KL(q || m),  m = beta p + (1 - beta) q"
+    choices: ClassVar = Choices(
+        "the student's answers with probability lmbda, else the data's (or the teacher's)",
+        "the teacher's distribution",
+        "forward KL (beta 0), Jensen-Shannon, reverse KL (beta 1)",
+        weight="1 / length of the sequence",
+        reduction="each sequence, then the batch",
+    )
+    deviations: ClassVar = (
+        "One draw decides the whole optimiser batch, the same on all ranks (Algorithm 1); TRL's "
+        "GKDTrainer draws per micro-batch and process.",
+        "Sequences are averaged first, as in the paper; TRL averages over tokens, with a count "
+        "taken before the text is replaced.",
+        "The interior of beta tends to 0 at both ends, so beta = 0.01 is a tiny Jensen-Shannon "
+        "divergence, not nearly the forward KL; only exactly 0 and 1 are the two KLs.",
+    )
+    reduction: ClassVar = "sequences"
+
+    def __post_init__(self) -> None:
+        check_range("lmbda", self.lmbda, 0.0, 1.0)
+        check_range("beta", self.beta, 0.0, 1.0)
+
+    @property
+    def teacher_writes(self) -> bool:
+        """Where the off-policy batches are to be the teacher's."""
+        return self.source == "teacher" and self.lmbda < 1
+
+    @property
+    def student_writes(self) -> bool:
+        """Unless lambda is 0."""
+        return self.lmbda > 0
+
+    def prepare(self, lab: Lab) -> list[Sequence]:
+        """Fully on-policy training reads prompts only; everything else needs a completion."""
+        return lab.prompts() if self.lmbda == 1.0 else super().prepare(lab)
+
+    def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
+        """Algorithm 1, first half: one coin per step decides who wrote y."""
+        if step.coin(self.lmbda):
+            return sources.from_student(rows, step.sampling_seed)
+        return list(rows)
+
+    def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
+        """Algorithm 1, second half: D(p || q) at every token of y."""
+        log_p, log_q = tokens.pair()
+        if self.beta == 0.0:
+            return {"kl": forward_kl(log_p, log_q)}
+        if self.beta == 1.0:
+            return {"reverse_kl": reverse_kl(log_p, log_q)}
+        return {"jsd": jensen_shannon(log_p, log_q, beta=self.beta)}

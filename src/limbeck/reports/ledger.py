@@ -1,0 +1,75 @@
+"""The small print of a run, as pairs of name and value: text, data, costs, environment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import words
+from .facts import Results
+
+Pairs = list[tuple[str, str]]
+
+
+def text(results: Results) -> Pairs:
+    """How much of the training text had a label, and how much came from teacher or student."""
+    found = results.get("text") or {}
+    return _present(
+        found,
+        ("prompts", "Training prompts", words.count),
+        ("labelled", "with a label of their own", words.count),
+        ("answered_by_teacher", "answered by the teacher", words.count),
+        ("finished", "teacher answers that ended by themselves", words.count),
+        ("correct", "teacher answers that are right", words.percent),
+        ("on_policy_tokens", "tokens the student wrote for training", words.count),
+        ("tokens_generated", "tokens generated in all", words.count),
+    )
+
+
+def data(results: Results) -> Pairs:
+    """Where the data come from, how they were split, what was left out."""
+    found = results.get("data") or {}
+    pairs = _present(
+        found,
+        ("source", "Source", str),
+        ("train", "Training rows", words.count),
+        ("validation", "Validation rows", words.count),
+        ("test", "Test rows", words.count),
+    )
+    for group in ("notes", "truncation"):
+        for name, number in (found.get(group) or {}).items():
+            pairs.append((name.replace("_", " "), words.count(number)))
+    return pairs
+
+
+def costs(results: Results) -> Pairs:
+    """Time of each stage, peak memory, tokens generated."""
+    found = results.get("costs") or {}
+    stages = found.get("wall_seconds") or {}
+    pairs = [
+        (stage.replace("_", " "), words.duration(seconds)) for stage, seconds in stages.items()
+    ]
+    if len(stages) > 1:
+        pairs.append(("all stages", words.duration(sum(filter(words.known, stages.values())))))
+    return pairs + _present(
+        found,
+        ("peak_memory_bytes", "peak memory", words.memory),
+        ("tokens_generated", "tokens generated", words.count),
+    )
+
+
+def environment(results: Results) -> Pairs:
+    """Versions and hardware."""
+    found = results.get("environment") or {}
+    return [(name, str(value)) for name, value in found.items() if value is not None]
+
+
+def method(results: Results) -> Pairs:
+    """The method, its loss, whose text it was trained on, and its options."""
+    found = results.get("method") or {}
+    pairs = _present(
+        found, ("name", "Method", str), ("formula", "Loss", str), ("source", "Text", str)
+    )
+    return pairs + [(name, str(value)) for name, value in (found.get("options") or {}).items()]
+
+
+def _present(found: Mapping[str, Any], *lines: tuple[str, str, Any]) -> Pairs:
+    return [(name, write(found[key])) for key, name, write in lines if found.get(key) is not None]

@@ -1,0 +1,141 @@
+"""The verdict of a run: did it beat plain fine-tuning, how near to the teacher, and why."""
+
+from . import origin, words
+from .facts import (
+    Contrast,
+    Metric,
+    Results,
+    ahead,
+    better,
+    contrast,
+    gap,
+    primary,
+    recovered,
+    score,
+)
+
+
+def verdict(results: Results) -> str:
+    """Two or three plain sentences on a run, for an engineer who has to decide.
+
+    The first says whether the student beats SFT on the same items (difference, interval, p, n,
+    steps) and how much of the gap to the teacher it recovered. The rest says where the gain comes
+    from, as far as the controls tell, or what the test could not have seen.
+
+    Args:
+        results: The contents of ``results.json``; only models and evaluation are needed.
+    """
+    metric = primary(results)
+    if metric is None:
+        return (
+            "The student was not scored, so nothing can be said about whether distillation worked."
+        )
+    over_sft = contrast(results, "student", "sft", metric)
+    if over_sft is None:
+        return _without_baseline(results, metric)
+    first = f"{_against_sft(results, metric, over_sft)}{_near_teacher(results, metric, over_sft)}."
+    return f"{first} {_second(results, metric, over_sft)}".strip()
+
+
+def _against_sft(results: Results, metric: Metric, over: Contrast) -> str:
+    if not over.tested:
+        claim = "Distillation was not tested against plain fine-tuning (SFT) item by item"
+    elif not over.significant:
+        claim = "Distillation and plain fine-tuning (SFT) are within noise of each other"
+    elif better(over, metric):
+        claim = "Distillation beat plain fine-tuning (SFT)"
+    else:
+        claim = "Distillation did worse than plain fine-tuning (SFT)"
+    return (
+        f"{claim}: {_scores(results, metric, 'student', 'sft')}, {_effect(metric, over)}"
+        f"{_on_items(results, over)}{_steps(results)}"
+    )
+
+
+def _scores(results: Results, metric: Metric, a: str, b: str) -> str:
+    first, second = (metric.write(score(results, arm, metric)) for arm in (a, b))
+    unit = "" if metric.higher_is_better else " bits per byte (lower is better)"
+    return f"{first} against {second}{unit}"
+
+
+def _effect(metric: Metric, over: Contrast) -> str:
+    unit = " points" if metric.key == "accuracy" else ""
+    text = f"{metric.write_difference(over.difference)}{unit}"
+    if not over.tested:
+        return text
+    interval = words.span(over.low, over.high, metric.write_difference)
+    return f"{text} (95% interval {interval}, {words.p_value(over.p)})"
+
+
+def _on_items(results: Results, over: Contrast) -> str:
+    n = over.n or results["evaluation"].get("items")
+    noun = "text" if results["evaluation"].get("kind") == "text" else "item"
+    return f" on the same {words.count(n)} {noun}{'' if n == 1 else 's'}" if n else ""
+
+
+def _steps(results: Results) -> str:
+    training = results.get("training") or {}
+    student, sft = (training.get(arm, {}).get("steps") for arm in ("student", "sft"))
+    if not student or not sft:
+        return ""
+    if student == sft:
+        return f" after {words.count(student)} optimiser steps each"
+    unequal = f"{words.count(student)} optimiser steps against {words.count(sft)}"
+    return f", though not at equal training ({unequal})"
+
+
+def _near_teacher(results: Results, metric: Metric, over: Contrast) -> str:
+    teacher = score(results, "teacher", metric)
+    if teacher is None:
+        return "; the teacher was not scored"
+    scored = metric.write(teacher)
+    if not gap(results, metric):
+        over_sft = contrast(results, "teacher", "sft", metric)
+        measurably = "measurably " if over_sft and ahead(over_sft, metric) else ""
+        no_gap = f"is not {measurably}better than SFT, so there was no gap to recover"
+        return f"; the teacher ({scored}) {no_gap}"
+    share = recovered(results, metric)
+    if share is None or not better(over, metric):
+        return f"; the teacher scores {scored}"
+    to_teacher = contrast(results, "student", "teacher", metric)
+    if to_teacher and to_teacher.tested and not to_teacher.significant:
+        return f", and is within noise of its teacher ({scored})"
+    if share >= 1:
+        return (
+            f", and scores no lower than its teacher ({scored})"
+            if metric.higher_is_better
+            else (f", and needs no more bits than its teacher ({scored})")
+        )
+    return f", and recovered {100 * share:.0f}% of the gap to the teacher ({scored})"
+
+
+def _second(results: Results, metric: Metric, over: Contrast) -> str:
+    if better(over, metric):
+        return origin.origin(results, metric)
+    if over.significant or not over.tested or over.low is None or over.high is None:
+        return ""
+    # Half the interval is about the smallest difference that this many items can tell from none.
+    half = (over.high - over.low) / 2
+    if half == 0:
+        return ""
+    seen = f"{100 * half:.1f} points" if metric.key == "accuracy" else f"{half:.3f}"
+    return f"With this many items a difference below about {seen} cannot be told from noise."
+
+
+def _without_baseline(results: Results, metric: Metric) -> str:
+    student = metric.write(score(results, "student", metric))
+    unit = "" if metric.higher_is_better else " bits per byte (lower is better)"
+    text = f"The student scores {student}{unit}"
+    over_before = contrast(results, "student", "before", metric)
+    if over_before is not None:
+        before = metric.write(score(results, "before", metric))
+        text += f", {before} before training"
+        if over_before.tested:
+            text += f": {_effect(metric, over_before)}{_on_items(results, over_before)}"
+    teacher = score(results, "teacher", metric)
+    if teacher is not None:
+        text += f"; its teacher scores {metric.write(teacher)}"
+    return (
+        f"{text}. No SFT baseline was run, so nothing here tells whether plain fine-tuning would "
+        "have done as well."
+    )

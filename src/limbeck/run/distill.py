@@ -1,0 +1,262 @@
+"""The main job: doctor, teacher, text, training, evaluation, report."""
+
+import functools
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.bench import Bench, open_bench
+from limbeck.console import say
+from limbeck.data import Example
+from limbeck.doctor import Finding, examine, headroom, refuse
+from limbeck.errors import RequestError
+from limbeck.files import write_json, write_text
+from limbeck.models import ModelSpec, fingerprint, load_model, parameters_of
+from limbeck.recipe import Recipe, load_recipe
+from limbeck.reports import render, verdict
+from limbeck.run import results as put
+from limbeck.run.arms import Arm, Trainings, arms_of, gold_possible, labelled_possible, peak_memory_bytes
+from limbeck.run.folder import RunFolder
+from limbeck.run.measure import Measured, Measuring, held_out
+from limbeck.run.teacher import TeacherStage
+from limbeck.run.text import RoundLab
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: Its folder.
+        results: What ``results.json`` holds.
+    """
+
+    path: Path
+    results: dict[str, Any]
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.path / "report.html"
+
+    @property
+    def student(self) -> Path:
+        """The distilled student, a transformers folder."""
+        return self.path / "student"
+
+
+def read_run(path: str | Path) -> Run:
+    """A finished run from its folder.
+
+    Raises:
+        RequestError: There is no finished run.
+    """
+    file = Path(path) / "results.json"
+    if not file.exists():
+        raise RequestError("there is no finished run here", where=str(path),
+                           mend="limbeck distill RECIPE makes one, or finishes it")
+    return Run(Path(path), json.loads(file.read_text(encoding="utf-8")))
+
+
+def check(path: Path, overrides: list[str]) -> list[Finding]:
+    """What the doctor says of a recipe file; writes nothing.
+
+    Raises:
+        RequestError: The recipe cannot be understood, or something it names is not there.
+    """
+    recipe = load_recipe(path, overrides)
+    RunFolder(recipe.output).check(recipe, fresh=False)
+    return examine(open_bench(recipe), Path(recipe.output))
+
+
+def distill(recipe: Recipe, *, fresh: bool = False, name: str | None = None) -> Run:
+    """Run a recipe; a run that was interrupted goes on where it was.
+
+    Args:
+        recipe: What to do.
+        fresh: Delete an earlier run in the same folder first.
+        name: What the report calls it; by default the folder's name.
+
+    Raises:
+        RequestError: The request is wrong; nothing has been written.
+        LimbeckError: The work failed; what was finished is kept.
+    """
+    folder = RunFolder(recipe.output)
+    folder.check(recipe, fresh)
+    bench = open_bench(recipe)
+    findings = examine(bench, folder.path)
+    refuse(findings)
+    with folder.open(recipe, _hashes(bench), fresh):
+        if folder.done("report") is None or not (folder / "results.json").exists():
+            _work(folder, bench, findings, name or folder.path.name)
+        else:
+            say(f"this run is finished: {folder / 'report.html'}")
+    return read_run(folder.path)
+
+
+def _work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -> None:
+    recipe = bench.recipe
+    teacher = TeacherStage(folder, bench)
+    trained = {"teacher": log} if (log := teacher.prepare()) else {}
+    trainings = Trainings(folder, bench, teacher)
+    if recipe.teacher is not None and bench.method.imitates | bench.method.teacher_writes:
+        findings = [*findings, _headroom(folder, bench, teacher, trainings)]
+
+    lab = RoundLab(bench, folder / "rounds" / "000", lambda: teacher.engine, teacher.hash if recipe.teacher else "")
+    arms = arms_of(bench, lab)
+    text = _prepare_text(folder, bench, lab, arms[-1])
+    steps = trainings.steps(text["sequences"])
+    for arm in arms:
+        trained[arm.name] = trainings.train(arm, steps)
+
+    measured, max_new_tokens = _measure(folder, bench, teacher, trainings, arms)
+    found = {
+        "schema": put.SCHEMA,
+        "name": name,
+        "created": put.now(),
+        "limbeck": folder.manifest["limbeck"],
+        "seed": recipe.seed,
+        "models": _models(folder, bench, trainings, arms),
+        "evaluation": put.evaluation(measured, bench, max_new_tokens),
+        "comparisons": put.comparisons(measured),
+        "fidelity": put.faithfulness(measured),
+        "training": {
+            arm: {**log, "seconds": folder.seconds().get(f"train {arm}", 0.0)} for arm, log in trained.items()
+        },
+        "text": {k: v for k, v in text.items() if k != "sequences"},
+        "data": put.data_section(bench),
+        "samples": put.samples(measured),
+        "controls": _controls(bench, arms),
+        "method": put.method_section(bench),
+        "doctor": [asdict(f) for f in findings],
+        "costs": {
+            "wall_seconds": folder.seconds(),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "tokens_generated": text["tokens_generated"],
+        },
+        "environment": put.environment(),
+        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+        "command": f"limbeck distill {folder / 'recipe.yaml'}",
+    }
+    found["verdict"] = verdict(found)
+    write_json(folder / "results.json", found)
+    write_text(folder / "report.html", render(found))
+    folder.finish("report", {})
+
+
+def _headroom(folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings) -> Finding:
+    """Is there anything to learn from this teacher? Measured on validation rows, before training."""
+    known = folder.done("headroom")
+    if known is None:
+        with folder.timed("headroom"):
+            known = asdict(headroom(bench, teacher.model, trainings.new_student()))
+        folder.finish("headroom", known)
+    finding = Finding(**known)
+    if finding.status != "ok":
+        say(f"[yellow]{finding.what}[/] {finding.why} {finding.mend}")
+    return finding
+
+
+def _prepare_text(folder: RunFolder, bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
+    """Write the round's text, and say in numbers what it is."""
+    known = folder.done("text")
+    if known is not None:
+        return known
+    with folder.timed("text"):
+        rows = arm.rows()
+    train = bench.sequences["train"]
+    known = {
+        "sequences": len(rows),
+        "prompts": len(train),
+        "labelled": sum(bool(s.completion) for s in train),
+        "tokens_generated": 0,
+    }
+    if arm.method.teacher_writes:
+        answers = lab.teacher_answers()
+        known |= {
+            "answered_by_teacher": len(answers),
+            "finished": sum(a["finished"] for a in answers),
+            "correct": _share_correct(bench, [bench.examples.train[s.example] for s in train], answers),
+            "tokens_generated": sum(len(a["tokens"]) for a in answers),
+        }
+    if not rows:
+        raise RequestError("there is no text to train on", where="data",
+                           mend="give rows with completions, or let the teacher write: method: {source: teacher}")
+    folder.finish("text", known)
+    return known
+
+
+def _share_correct(bench: Bench, examples: list[Example], answers: list[dict[str, Any]]) -> float | None:
+    """How many of the teacher's answers are right, as far as the data can tell."""
+    verify, side = bench.examples.verify, bench.teacher
+    if verify is None or side is None:
+        return None
+    checked = [
+        verify(side.tokenizer.decode(a["tokens"], skip_special_tokens=True), e.answer)
+        for e, a in zip(examples, answers, strict=True)
+        if e.answer is not None
+    ]
+    return sum(checked) / len(checked) if checked else None
+
+
+def _measure(
+    folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings, arms: list[Arm]
+) -> tuple[dict[str, Measured], int]:
+    """Every model on the same rows, in the order of the report."""
+    measuring = Measuring(folder, bench, held_out(bench))
+    judge = None
+    measured = {}
+    if bench.teacher is not None:
+        measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
+        judge = (lambda: teacher.judge) if bench.one_tokenizer else None
+    measured["before"] = measuring.measure("before", trainings.new_student, judge)
+    order = sorted(arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9)
+    for arm in order:
+        spec = ModelSpec(model=str(folder / arm.folder))
+        load = functools.partial(load_model, spec, arm.name, bench.student.tokenizer, 0, "float32")
+        measured[arm.name] = measuring.measure(arm.name, load, judge)
+    return measured, measuring.max_new_tokens
+
+
+def _models(folder: RunFolder, bench: Bench, trainings: Trainings, arms: list[Arm]) -> dict[str, Any]:
+    recipe = bench.recipe
+    size = parameters_of(bench.student.config)
+    models: dict[str, Any] = {}
+    if recipe.teacher is not None and bench.teacher is not None:
+        models["teacher"] = {"label": "Teacher", "source": _source(recipe.teacher), "parameters": parameters_of(bench.teacher.config)}
+    models["before"] = {"label": "Student before training", "source": _source(recipe.student), "parameters": size}
+    order = sorted(arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9)
+    for arm in order:
+        models[arm.name] = {"label": arm.label, "source": arm.folder, "parameters": size}
+    return models
+
+
+def _source(spec: ModelSpec) -> str:
+    origin = spec.model or f"{(spec.config or {}).get('model_type')} from scratch"
+    return origin + (", new weights" if spec.fresh else "") + (", fine-tuned here" if spec.sft else "")
+
+
+def _controls(bench: Bench, arms: list[Arm]) -> dict[str, str]:
+    ran = {arm.name for arm in arms}
+    possible = {"gold": gold_possible(bench), "labelled": labelled_possible(bench)}
+    return {
+        name: "run" if f"control_{name}" in ran else "not run" if can else "not possible"
+        for name, can in possible.items()
+    }
+
+
+def _hashes(bench: Bench) -> dict[str, str]:
+    """Of everything the results depend on, to notice when it changes under an unfinished run."""
+    recipe = bench.recipe
+    rows = hashlib.blake2b(digest_size=16)
+    for split in ("train", "validation", "test"):
+        for e in getattr(bench.examples, split):
+            rows.update(repr((split, e)).encode("utf-8", "surrogatepass"))
+    hashes = {"student": fingerprint(recipe.student), "data": rows.hexdigest()}
+    if recipe.teacher is not None:
+        hashes["teacher"] = fingerprint(recipe.teacher)
+    return hashes
+
+

@@ -1,0 +1,148 @@
+"""The folder of a run: its recipe, its manifest, and what has been finished."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from limbeck.errors import RequestError
+from limbeck.files import write_json, write_text, writing
+from limbeck.recipe import Recipe
+
+SCHEMA = "limbeck.manifest/1"
+
+
+class RunFolder:
+    """A run on the disk. What it says is finished stays finished, whatever happens.
+
+    Args:
+        path: The folder; it need not exist.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.manifest: dict[str, Any] = {}
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def check(self, recipe: Recipe, fresh: bool) -> None:
+        """Refuse a folder that belongs to something else; writes nothing.
+
+        Raises:
+            RequestError: Another recipe's run is there, or files that are no run.
+        """
+        if not self.path.exists() or fresh and (self / "manifest.json").exists():
+            return
+        if not self.path.is_dir():
+            raise RequestError("the output is a file", where=str(self.path), mend="name a folder with output:")
+        strangers = [p.name for p in self.path.iterdir() if p.name != ".lock"]
+        if not (self / "recipe.yaml").exists():
+            if strangers:
+                raise RequestError("the output folder holds files that are no run of Limbeck's",
+                                   where=f"{self.path}: {', '.join(sorted(strangers)[:3])}",
+                                   mend="name an empty or new folder with output=")
+            return
+        other = yaml.safe_load((self / "recipe.yaml").read_text(encoding="utf-8"))
+        ours = yaml.safe_load(recipe.to_yaml())
+        difference = _first_difference(other, ours)
+        if difference:
+            key, was, now = difference
+            raise RequestError("this output folder belongs to another recipe",
+                               where=f"{self.path}: {key} was {was!r} and is now {now!r}",
+                               mend="give another output=, or --fresh to delete that run and start over")
+
+    @contextlib.contextmanager
+    def open(self, recipe: Recipe, hashes: dict[str, str], fresh: bool) -> Iterator[None]:
+        """Hold the folder for this process, and take up or begin its manifest.
+
+        Args:
+            recipe: What is being run.
+            hashes: Of everything the results depend on.
+            fresh: Delete what is there.
+
+        Raises:
+            RequestError: Another process works here, or models or data have changed.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self / ".lock").open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RequestError("another process is working on this run", where=str(self.path),
+                                   mend="wait for it, or give another output=") from None
+            if fresh:
+                self._clear()
+            self._take_up(recipe, hashes)
+            yield
+
+    def done(self, stage: str) -> dict[str, Any] | None:
+        """What a finished stage left in the manifest, or None."""
+        return self.manifest["stages"].get(stage, {}).get("result")
+
+    def finish(self, stage: str, result: dict[str, Any]) -> None:
+        """Record that a stage is complete."""
+        self.manifest["stages"].setdefault(stage, {})["result"] = result
+        write_json(self / "manifest.json", self.manifest)
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent here to the stage's, over interruptions as well."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            entry = self.manifest["stages"].setdefault(stage, {})
+            entry["seconds"] = round(entry.get("seconds", 0.0) + time.monotonic() - began, 2)
+            write_json(self / "manifest.json", self.manifest)
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage."""
+        return {name: entry.get("seconds", 0.0) for name, entry in self.manifest["stages"].items()}
+
+    def _take_up(self, recipe: Recipe, hashes: dict[str, str]) -> None:
+        file = self / "manifest.json"
+        if file.exists():
+            self.manifest = json.loads(file.read_text(encoding="utf-8"))
+            for name, value in hashes.items():
+                if self.manifest["hashes"].get(name) != value:
+                    raise RequestError(f"the {name} changed since this run began", where=str(self.path),
+                                       mend="give another output=, or --fresh to start over")
+            return
+        write_text(self / "recipe.yaml", recipe.to_yaml())
+        self.manifest = {
+            "schema": SCHEMA,
+            "limbeck": importlib.metadata.version("limbeck"),
+            "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "hashes": hashes,
+            "stages": {},
+        }
+        write_json(file, self.manifest)
+
+    def _clear(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.name == ".lock":
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _first_difference(was: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """Where two resolved recipes first differ; where they are written does not count."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in [*now, *(k for k in was if k not in now)]:
+            if not key and name == "output":
+                continue
+            inner = _first_difference(was.get(name), now.get(name), f"{key}.{name}" if key else name)
+            if inner:
+                return inner
+        return None
+    return None if was == now else (key, was, now)

@@ -1,0 +1,172 @@
+"""Every model of a run on the same held-out rows, item by item."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from limbeck.bench import Bench
+from limbeck.console import progress
+from limbeck.data import Example, Sequence
+from limbeck.engines import Sampling
+from limbeck.engines.special_tokens import pad_id
+from limbeck.engines.transformers import TransformersEngine
+from limbeck.evaluation import fidelity, likelihood
+from limbeck.files import new_file
+from limbeck.run.folder import RunFolder
+from limbeck.run.text import digest
+from limbeck.sources import answer_all
+from limbeck.targets import ModelTeacher
+
+DEFAULT_NEW_TOKENS = 256
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows that all models are measured on.
+
+    Attributes:
+        examples: Of the test split, those with the smallest prompt hash.
+        own: Their ids for the student's tokenizer.
+        teachers: Their ids for the teacher's.
+    """
+
+    examples: list[Example]
+    own: list[Sequence]
+    teachers: list[Sequence]
+
+
+def held_out(bench: Bench, split: str = "test", limit: int | None = None) -> HeldOut:
+    """Choose the rows; the choice depends on the prompts only."""
+    examples = getattr(bench.examples, split)
+    own = bench.sequences[split]  # type: ignore[index]
+    teachers = bench.for_teacher(split)  # type: ignore[arg-type]
+    theirs = {s.example: s for s in teachers}
+    rows = sorted((s for s in own if s.example in theirs), key=lambda s: examples[s.example].key)
+    rows = rows[: limit or bench.recipe.evaluate.max_items]
+    return HeldOut([examples[s.example] for s in rows], rows, [theirs[s.example] for s in rows])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model on the held-out rows, an entry per row.
+
+    Attributes:
+        items: Column name to values: ``key, prompt, answer, output, correct, finished, tokens,
+            nats, nats_tokens, bytes`` and, beside a teacher with the same tokenizer,
+            ``kl_teacher_student, kl_student_teacher, agree, positions``. Absent where it could
+            not be measured.
+    """
+
+    items: dict[str, list[Any]]
+
+    def array(self, name: str) -> np.ndarray | None:
+        """A column as an array, or None."""
+        return np.array(self.items[name], dtype=np.float64) if name in self.items else None
+
+
+class Measuring:
+    """Measures models, each once; a finished one is read back from ``items/``.
+
+    Args:
+        folder: The run's.
+        bench: Where the rows come from.
+        rows: The rows.
+    """
+
+    def __init__(self, folder: RunFolder, bench: Bench, rows: HeldOut):
+        self.folder, self.bench, self.rows = folder, bench, rows
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest answer."""
+        recipe = self.bench.recipe
+        if recipe.evaluate.max_new_tokens is not None:
+            return recipe.evaluate.max_new_tokens
+        writes = self.bench.method.teacher_writes or self.bench.method.student_writes
+        return recipe.generation.max_new_tokens if writes else DEFAULT_NEW_TOKENS
+
+    def measure(
+        self, arm: str, model: Callable[[], Any], teacher: Callable[[], ModelTeacher] | None
+    ) -> Measured:
+        """Measure a model.
+
+        Args:
+            arm: Its name.
+            model: Loads it, when it is needed.
+            teacher: To compare it with, token by token; None where there is none.
+        """
+        path = self.folder / "items" / f"{arm}.parquet"
+        if self.folder.done(f"evaluate {arm}") is not None and path.exists():
+            return Measured(pq.read_table(path).to_pydict())
+        with self.folder.timed(f"evaluate {arm}"):
+            items = self._measure(arm, model, teacher)
+            with new_file(path) as partial:
+                pq.write_table(pa.table(items), partial)
+        self.folder.finish(f"evaluate {arm}", {"items": len(self.rows.examples)})
+        return Measured(items)
+
+    def _measure(
+        self, arm: str, load: Callable[[], Any], teacher: Callable[[], ModelTeacher] | None
+    ) -> dict[str, list[Any]]:
+        is_teacher = arm == "teacher"
+        side = self.bench.teacher if is_teacher and self.bench.teacher else self.bench.student
+        sequences = self.rows.teachers if is_teacher else self.rows.own
+        model = load().eval()
+        tokenizer, pad = side.tokenizer, pad_id(side.tokenizer)
+        size = self.bench.recipe.evaluate.batch_size
+        examples = self.rows.examples
+        items: dict[str, list[Any]] = {
+            "key": [e.key for e in examples],
+            "prompt": [prompt_text(e) for e in examples],
+            "answer": [e.answer for e in examples],
+        }
+        if self.bench.has_answers:
+            engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
+            items |= self._answers(arm, engine, sequences, tokenizer)
+        complete = [s for s in sequences if s.completion]
+        if len(complete) == len(sequences):
+            with progress(f"reading {arm}", len(sequences), "rows") as advance:
+                read = likelihood(model, sequences, tokenizer, pad, size, advance)
+            items |= {"nats": read.nats.tolist(), "nats_tokens": read.tokens.tolist(), "bytes": read.bytes.tolist()}
+            if teacher is not None:
+                with progress(f"comparing {arm}", len(sequences), "rows") as advance:
+                    near = fidelity(teacher(), model, sequences, len(tokenizer), pad, size, advance)
+                items |= {
+                    "kl_teacher_student": near.kl_teacher_student.tolist(),
+                    "kl_student_teacher": near.kl_student_teacher.tolist(),
+                    "agree": near.agree.tolist(),
+                    "positions": near.tokens.tolist(),
+                }
+        return items
+
+    def _answers(self, arm: str, engine: TransformersEngine, sequences: list[Sequence], tokenizer: Any) -> dict[str, list[Any]]:
+        sampling = Sampling(self.max_new_tokens, temperature=0.0, batch_size=self.bench.recipe.evaluate.batch_size)
+        prompts = [s.prompt for s in sequences]
+        journal = self.folder / "items" / f"{arm}.jsonl"
+        # The journal lives only while the model that answers is the one of this run's stage.
+        key = digest(arm, prompts, asdict(sampling))
+        answers = answer_all(journal, key, prompts, lambda: engine, sampling, 0, f"answers of {arm}")
+        texts = [tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
+        verify = self.bench.examples.verify
+        assert verify is not None
+        correct = [
+            e.answer is not None and verify(text, e.answer)
+            for text, e in zip(texts, self.rows.examples, strict=True)
+        ]
+        return {
+            "output": texts,
+            "correct": correct,
+            "finished": [a["finished"] for a in answers],
+            "tokens": [len(a["tokens"]) for a in answers],
+        }
+
+
+def prompt_text(example: Example) -> str:
+    """A prompt for people to read."""
+    if isinstance(example.prompt, str):
+        return example.prompt
+    return "\n".join(f"{m.role}: {m.content}" for m in example.prompt)

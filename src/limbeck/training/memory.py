@@ -1,0 +1,64 @@
+"""What training remembers: the method's state, the means of its terms, the tokens it saw."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+from transformers import TrainerCallback
+from transformers.trainer_callback import ExportableState
+
+from limbeck.errors import LimbeckError
+
+
+class Memory(TrainerCallback, ExportableState):  # type: ignore[misc]
+    """The method's state, advanced once per optimiser step and saved with the checkpoint."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+        self.value: dict[str, float] = dict(trainer.method.init())
+        self.tokens = self.sequences = 0
+        self.sums: dict[str, Tensor] = {}
+        self.since_log: list[dict[str, float]] = []
+
+    def saw(self, tokens: int, sequences: int) -> None:
+        """Count what this rank trains on."""
+        self.tokens += tokens
+        self.sequences += sequences
+
+    def add(self, shares: dict[str, Tensor]) -> None:
+        """Add a micro-batch's share of the step's means."""
+        for name, value in shares.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def report(self) -> dict[str, float]:
+        """Means of the terms over the steps since the last call, and the state."""
+        steps, self.since_log = self.since_log, []
+        names = steps[-1] if steps else {}
+        return {n: sum(s[n] for s in steps) / len(steps) for n in names} | self.value
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Reduce the step's terms over ranks and let the method's schedule move."""
+        reduce = self.trainer.accelerator.reduce
+        means = {k: reduce(self.sums[k]).item() for k in sorted(self.sums)}
+        self.sums = {}
+        if not all(map(math.isfinite, means.values())):
+            raise LimbeckError(
+                f"the loss is no longer a number: {means}",
+                where=f"optimiser step {state.global_step}",
+                mend="lower training.learning_rate, or set training.max_grad_norm",
+            )
+        self.since_log.append(means)
+        self.value = dict(self.trainer.method.update(means, self.trainer.step()))
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take up the state of the checkpoint that training resumes from."""
+        saved = state.stateful_callbacks.get(type(self).__name__)
+        if saved and state.global_step > 0:
+            kept = saved["attributes"]
+            self.value, self.tokens, self.sequences = kept["value"], kept["tokens"], kept["sequences"]
+            self.since_log = kept["since_log"]
+
+    def state(self) -> dict[str, Any]:
+        """What goes into ``trainer_state.json``."""
+        kept = ("value", "tokens", "sequences", "since_log")
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in kept}}

@@ -1,0 +1,208 @@
+"""The transformers Trainer, told to distil. It knows no method by name."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence as Rows
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
+
+from limbeck.data import Batch, Sequence, Tokens, collate, supervised
+from limbeck.divergences import linear_loss
+from limbeck.engines import Sampling
+from limbeck.engines.transformers import TransformersEngine
+from limbeck.methods import Method, Step
+from limbeck.sources import Sources
+from limbeck.targets import ModelTeacher, Teacher, check_head, head_of, last_hidden
+from limbeck.training.memory import Memory
+from limbeck.training.rows import as_sequences
+from limbeck.engines.special_tokens import end_ids, pad_id
+
+
+class DistillTrainer(Trainer):
+    """Runs a `Method` on a student.
+
+    For each optimiser step: the method chooses the sequences of the whole accumulation window,
+    *then* their supervised tokens are counted over all ranks, then the method's loss is summed
+    over them chunk by chunk and divided by that count, then the method's state advances. The
+    sequences come first because the count must be of the tokens trained on, not of those loaded;
+    the sum is divided once, so any split of the same batch into micro-batches or ranks gives the
+    same gradient.
+
+    Args:
+        model: The student: a transformers causal language model, or a PEFT model of one.
+        teacher: A model, or anything that maps ``(batch, where)`` to a `Target`. None for methods
+            that ask no teacher.
+        method: What to minimise, and on whose text.
+        args: The usual training arguments.
+        train_dataset: `Sequence` objects, or rows in TRL's formats (``prompt``/``completion``,
+            ``messages``, ``text``), which ``processing_class`` then tokenises.
+        eval_dataset: Likewise; the evaluation loss is the training loss on this text, exact over
+            its tokens.
+        processing_class: The tokenizer that student and teacher share.
+        generation: How student and teacher sample, for methods that let them write.
+        kwargs: Passed on to `transformers.Trainer`.
+
+    Raises:
+        LimbeckError: A model's head cannot be read, or the loss stops being finite.
+        ValueError: The method imitates a teacher and there is none.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        method: Method,
+        args: TrainingArguments,
+        train_dataset: Iterable[Any],
+        processing_class: PreTrainedTokenizerBase,
+        teacher: PreTrainedModel | Teacher | None = None,
+        eval_dataset: Iterable[Any] | None = None,
+        generation: Sampling | None = None,
+        **kwargs: Any,
+    ):
+        if method.imitates and teacher is None:
+            raise ValueError(f"{type(method).__name__} imitates a teacher: pass teacher=")
+        self.method = method
+        self.vocabulary = len(processing_class)
+        check_head(model, "student")
+        if isinstance(teacher, nn.Module):
+            check_head(teacher, "teacher")
+            teacher = ModelTeacher(teacher, self.vocabulary)
+        self.teacher = teacher
+        self.pad = pad_id(processing_class)
+        ends = end_ids(processing_class, model)
+        self.sources = Sources(
+            student=TransformersEngine(model, self.pad, ends, self.vocabulary),
+            sampling=generation or Sampling(),
+        )
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=list,  # padding waits until the sequences have been chosen
+            train_dataset=as_sequences(train_dataset, processing_class, ends),
+            eval_dataset=None if eval_dataset is None else as_sequences(eval_dataset, processing_class, ends),
+            processing_class=processing_class,
+            **kwargs,
+        )
+        self.loss_is_scaled_for_ga = True  # compute_loss divides by the count of the whole window
+        if isinstance(teacher, ModelTeacher) and teacher.adapter is None:
+            teacher.model.to(self.args.device)
+        self.memory = Memory(self)
+        self.add_callback(self.memory)
+
+    def step(self) -> Step:
+        """Where training stands."""
+        s = self.state
+        return Step(s.global_step, s.max_steps, self.args.seed, self.args.process_index, self.memory.value)
+
+    def get_batch_samples(
+        self, epoch_iterator: Any, num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], Tensor]:
+        """Load one accumulation window, choose its sequences, and only then count."""
+        window = list(itertools.islice(epoch_iterator, num_batches))
+        rows = [s for loaded in window for s in loaded]
+        chosen = self.method.sequences(rows, self.sources, self.step())
+        each = len(chosen) // max(len(rows), 1)
+        parts = iter(chosen)
+        batches = [self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window]
+        count = sum((self._count(b["labels"]) for b in batches), start=torch.zeros(()))
+        tokens = sum(int(supervised(b["labels"]).sum()) for b in batches)
+        self.memory.saw(tokens, len(chosen))
+        return batches, self.accelerator.gather(count.to(device)).sum()
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        """The method's terms summed over the supervised tokens, over the count of the step."""
+        total, terms = self._sums(model, inputs)
+        count = self._count(inputs["labels"]) if num_items_in_batch is None else num_items_in_batch
+        count = torch.clamp(torch.as_tensor(count, device=total.device), min=1)
+        if model.training:
+            self.memory.add({name: value / count for name, value in terms.items()})
+        # DDP averages gradients over ranks, but the count is their total: undo the average.
+        ranks = 1 if num_items_in_batch is None else self.accelerator.num_processes
+        loss = total / count * ranks
+        return (loss, None) if return_outputs else loss
+
+    def _sums(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum of the loss over a batch, with gradient, and of each of its terms, without."""
+        where = supervised(batch["labels"])
+        target = None
+        if self.method.imitates:
+            assert self.teacher is not None
+            target = self.teacher(batch, where)
+        row = where.nonzero()[:, 0]
+        label, author = batch["labels"][:, 1:][where], batch["author"][row]
+        weight = torch.ones(len(row), device=row.device)
+        if self.method.reduction == "sequences":
+            weight = weight / where.sum(-1)[row]
+        step = self.step()
+        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=row.device))
+
+        def row_loss(logits: Tensor, rows: slice) -> Tensor:
+            part = None if target is None else target[rows]
+            terms = self.method.loss(Tokens(logits, part, label[rows], row[rows], author[rows]), step)
+            for name, value in terms.items():
+                sums[name] = sums[name] + (value.detach() * weight[rows]).sum()
+            return torch.stack(list(terms.values())).sum(0) * weight[rows]
+
+        hidden = last_hidden(model, batch)[:, :-1][where]
+        return linear_loss(hidden, head_of(model, self.vocabulary), row_loss), sums
+
+    def _count(self, labels: Tensor) -> Tensor:
+        """What the sum is divided by: supervised tokens, or sequences that have any."""
+        where = supervised(labels)
+        if self.method.reduction == "sequences":
+            where = where.any(-1)
+        return where.sum().float()
+
+    def _pad(self, rows: Rows[Sequence]) -> Batch:
+        return collate(rows, self.pad, self.processing_class.padding_side)
+
+    @torch.no_grad()
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """The training loss on the evaluation text: one sum over all of it, divided once.
+
+        The Trainer's own loop averages the means of batches, which is no mean of tokens when
+        batches differ in length, and counts rows twice when ranks share them unevenly.
+        """
+        dataset, size = dataloader.dataset, self.args.per_device_eval_batch_size
+        world, rank = self.args.world_size, self.args.process_index
+        order = sorted(range(len(dataset)), key=lambda i: len(dataset[i]))
+        mine = [dataset[i] for i in order[rank::world]]
+        totals: dict[str, Tensor] = {"count": torch.zeros((), device=self.args.device)}
+        self.model.eval()
+        # All ranks make the same number of forward passes; one with no rows left scores none.
+        for start in range(0, -(-len(dataset) // world), size):
+            batch = self._prepare_inputs(self._pad(mine[start : start + size] or [dataset[0]]))
+            if start >= len(mine):
+                batch["labels"] = torch.full_like(batch["labels"], -100)
+            _, terms = self._sums(self.model, batch)
+            for name, value in {"count": self._count(batch["labels"]), **terms}.items():
+                totals[name] = totals.get(name, 0.0) + value
+        count, *sums = (self.accelerator.reduce(totals[k]).item() for k in sorted(totals, key=lambda k: (k != "count", k)))
+        names = sorted(k for k in totals if k != "count")
+        means = {f"{metric_key_prefix}_{n}": s / max(count, 1) for n, s in zip(names, sums, strict=True)}
+        metrics = {f"{metric_key_prefix}_loss": sum(means.values()), **means}
+        return EvalLoopOutput(None, None, metrics, len(dataset))
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add the means of the terms since the last log, and the method's state."""
+        extra = self.memory.report() if "loss" in logs else {}
+        super().log({**logs, **extra}, *args, **kwargs)

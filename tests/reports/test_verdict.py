@@ -1,0 +1,238 @@
+"""The verdict has to be honest in every case that a run can end in."""
+
+from typing import Any
+
+import pytest
+
+from limbeck.reports import verdict
+from limbeck.reports.words import MINUS
+
+from .sample import full, least, of_text
+
+
+def _against(results: dict[str, Any], a: str, b: str, difference: float, p: float) -> None:
+    """Set the outcome of one comparison, moving the score of b to fit."""
+    row = next(r for r in results["comparisons"] if (r["a"], r["b"]) == (a, b))
+    row |= {
+        "difference": difference,
+        "low": difference - 0.03,
+        "high": difference + 0.03,
+        "p": p,
+    }
+    scores = results["evaluation"]["metrics"]
+    scores[b]["accuracy"]["value"] = scores[a]["accuracy"]["value"] - difference
+
+
+def _without_controls(results: dict[str, Any]) -> dict[str, Any]:
+    for arm in ("control_gold", "control_labelled"):
+        del results["models"][arm], results["evaluation"]["metrics"][arm]
+    results["comparisons"] = results["comparisons"][:3]
+    results["controls"] = {"gold": "not run", "labelled": "not run"}
+    return results
+
+
+def test_a_gain_is_said_with_everything_that_judges_it():
+    text = verdict(full())
+    assert text.startswith(
+        "Distillation beat plain fine-tuning (SFT): 88.2% against 18.2%, +70.0 points "
+        "(95% interval +65.8 to +74.2, p < 0.001) on the same 500 items after 1,000 optimiser "
+        "steps each, and recovered 86% of the gap to the teacher (99.2%)."
+    )
+
+
+def test_the_comparison_may_be_written_the_other_way_round():
+    results = full()
+    row = results["comparisons"][0]
+    row |= {"a": "sft", "b": "student", "difference": -0.7, "low": -0.742, "high": -0.658}
+    assert verdict(results) == verdict(full())
+
+
+def test_gold_answers_that_do_as_well_explain_the_gain():
+    text = verdict(full())
+    assert "SFT with gold answers for all prompts does as well (89.0%, p = 0.69)" in text
+    assert "the teacher's answers to the 2,000 prompts without labels explain the gain" in text
+    assert "its probabilities add nothing measurable" in text
+    assert "The method on the labelled rows only is within noise of SFT (16.6%, p = 0.44)." in text
+
+
+def test_gold_answers_that_do_better_are_not_hidden():
+    results = full()
+    _against(results, "student", "control_gold", -0.05, 0.001)
+    assert "does better still" in verdict(results)
+
+
+def test_gold_answers_that_fall_short_leave_the_gain_to_the_teacher():
+    results = full()
+    _against(results, "student", "control_gold", 0.08, 0.0004)
+    text = verdict(results)
+    assert "falls short of the student" in text
+    assert "the teacher's own signal adds to it" in text
+    assert "nothing measurable" not in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "said"),
+    [
+        (0.06, 0.01, "beats SFT too"),
+        (-0.06, 0.01, "does worse than SFT"),
+        (0.01, 0.6, "within noise"),
+    ],
+)
+def test_the_method_on_labelled_rows_is_judged_against_sft(difference: float, p: float, said: str):
+    results = full()
+    row = results["comparisons"][4]
+    row |= {"difference": difference, "p": p}
+    assert f"The method on the labelled rows only {'is ' if p > 0.05 else ''}{said}" in verdict(
+        results
+    )
+
+
+def test_controls_without_a_test_carry_no_conclusion():
+    results = full()
+    results["comparisons"] = results["comparisons"][:3]
+    text = verdict(results)
+    assert "scores 89.0%, not tested against the student" in text
+    assert "explain the gain" not in text
+
+
+def test_without_controls_the_origin_is_open_and_the_way_to_find_out_is_named():
+    text = verdict(_without_controls(full()))
+    assert "Where the gain comes from is open: SFT saw 300 labelled rows" in text
+    assert "2,000 prompts answered by the teacher" in text
+    assert "two controls would tell" in text
+    assert "--controls" in text
+
+
+def test_a_control_that_cannot_be_run_is_not_asked_for():
+    results = _without_controls(full())
+    results["controls"]["gold"] = "not possible"
+    text = verdict(results)
+    assert "one control would tell (the method on the labelled rows only)" in text
+    assert "gold" not in text
+
+
+def test_the_same_prompts_for_both_need_no_control():
+    results = _without_controls(full())
+    results["text"] |= {"prompts": 300, "labelled": 300, "answered_by_teacher": 300}
+    text = verdict(results)
+    assert "Both saw the same 300 labelled prompts" in text
+    assert "--controls" not in text
+
+
+def test_worse_than_sft_is_said_plainly():
+    results = full()
+    _against(results, "student", "sft", -0.06, 0.002)
+    text = verdict(results)
+    assert text.startswith(
+        "Distillation did worse than plain fine-tuning (SFT): 88.2% against 94.2%"
+    )
+    assert "recovered" not in text
+    assert "explain the gain" not in text
+
+
+def test_noise_is_called_noise_and_says_what_could_not_be_seen():
+    results = full()
+    _against(results, "student", "sft", 0.012, 0.48)
+    text = verdict(results)
+    assert "are within noise of each other" in text
+    assert "+1.2 points" in text and "p = 0.48" in text
+    assert "below about 3.0 points cannot be told from noise" in text
+    assert "beat" not in text and "recovered" not in text
+
+
+def test_p_of_exactly_five_hundredths_is_noise():
+    results = full()
+    _against(results, "student", "sft", 0.03, 0.05)
+    assert "within noise" in verdict(results)
+
+
+def test_a_difference_that_was_not_tested_is_not_claimed():
+    results = full()
+    results["comparisons"] = []
+    text = verdict(results)
+    assert "was not tested against plain fine-tuning (SFT)" in text
+    assert "beat" not in text
+
+
+def test_no_baseline():
+    text = verdict(least())
+    assert "The student scores 88.2%; its teacher scores 99.2%." in text
+    assert "No SFT baseline was run" in text
+
+
+def test_no_baseline_but_a_score_before_training():
+    results = full()
+    for section in (results["models"], results["evaluation"]["metrics"]):
+        del section["sft"]
+    text = verdict(results)
+    assert "0.0% before training: +88.2 points" in text
+    assert "No SFT baseline was run" in text
+
+
+def test_a_teacher_no_better_than_sft_leaves_no_gap():
+    results = full()
+    results["evaluation"]["metrics"]["teacher"]["accuracy"]["value"] = 0.15
+    assert "the teacher (15.0%) is not better than SFT, so there was no gap" in verdict(results)
+
+
+def test_a_teacher_ahead_of_sft_by_noise_leaves_no_gap_either():
+    results = full()
+    results["evaluation"]["metrics"]["teacher"]["accuracy"]["value"] = 0.19
+    results["comparisons"].append(
+        {"a": "teacher", "b": "sft", "metric": "accuracy", "difference": 0.008, "p": 0.7, "n": 500}
+    )
+    assert "is not measurably better than SFT" in verdict(results)
+
+
+def test_a_student_level_with_its_teacher():
+    results = full()
+    _against(results, "student", "teacher", -0.002, 0.9)
+    assert "and is within noise of its teacher (88.4%)" in verdict(results)
+
+
+def test_a_student_above_its_teacher():
+    results = full()
+    _against(results, "student", "teacher", 0.1, 0.0001)
+    assert "and scores no lower than its teacher (78.2%)" in verdict(results)
+
+
+def test_unequal_training_is_pointed_out():
+    results = full()
+    results["training"]["sft"]["steps"] = 800
+    text = verdict(results)
+    assert "though not at equal training (1,000 optimiser steps against 800)" in text
+
+
+def test_bits_per_byte_decide_where_there_is_no_accuracy():
+    m = MINUS
+    text = verdict(of_text())
+    assert text.startswith(
+        "Distillation beat plain fine-tuning (SFT): 0.341 against 0.871 bits per byte (lower is "
+        f"better), {m}0.530 (95% interval {m}0.560 to {m}0.500, p < 0.001) on the same 500 texts"
+    )
+    assert "recovered 95% of the gap to the teacher (0.312)" in text
+    assert "no control can tell" in text
+
+
+def test_more_bits_per_byte_are_worse():
+    results = of_text()
+    results["comparisons"][0] |= {"difference": 0.1, "low": 0.08, "high": 0.12}
+    assert verdict(results).startswith("Distillation did worse")
+
+
+def test_text_that_no_teacher_wrote_leaves_its_probabilities():
+    results = of_text()
+    results["text"] = {"prompts": None, "labelled": None, "answered_by_teacher": 0}
+    assert "The teacher wrote none of the training text" in verdict(results)
+
+
+def test_a_teacher_that_was_not_scored():
+    results = full()
+    del results["evaluation"]["metrics"]["teacher"]
+    assert "; the teacher was not scored." in verdict(results)
+
+
+def test_nothing_scored():
+    results = least()
+    results["evaluation"]["metrics"] = {}
+    assert "nothing can be said" in verdict(results)
