@@ -65,7 +65,9 @@ class Bench:
     @property
     def one_tokenizer(self) -> bool:
         """Whether student and teacher read the same ids, by content and not by name."""
-        return self.teacher is None or same_tokenizer(self.student.tokenizer, self.teacher.tokenizer)
+        return self.teacher is None or same_tokenizer(
+            self.student.tokenizer, self.teacher.tokenizer
+        )
 
     @property
     def has_answers(self) -> bool:
@@ -77,7 +79,13 @@ class Bench:
         if self.one_tokenizer:
             return self.sequences[split]
         assert self.teacher is not None
-        return ids(getattr(self.examples, split), self.examples.kind, self.recipe.data, self.teacher, self.max_length)[0]
+        return ids(
+            getattr(self.examples, split),
+            self.examples.kind,
+            self.recipe.data,
+            self.teacher,
+            self.max_length,
+        )[0]
 
 
 def open_bench(recipe: Recipe) -> Bench:
@@ -91,10 +99,17 @@ def open_bench(recipe: Recipe) -> Bench:
     own = load_tokenizer(recipe.student, "student")
     its = load_tokenizer(recipe.teacher, "teacher") if recipe.teacher else None
     if own is None and its is None:
-        raise RequestError("neither model brings a tokenizer", where="student.tokenizer",
-                           mend="say tokenizer: characters, or name a model that has one")
+        raise RequestError(
+            "neither model brings a tokenizer",
+            where="student.tokenizer",
+            mend="say tokenizer: characters, or name a model that has one",
+        )
     student = _side(recipe.student, "student", own if own is not None else its)
-    teacher = _side(recipe.teacher, "teacher", its if its is not None else own) if recipe.teacher else None
+    teacher = (
+        _side(recipe.teacher, "teacher", its if its is not None else own)
+        if recipe.teacher
+        else None
+    )
     contexts = [c for c in (student.context, teacher.context if teacher else None) if c]
     # Without a wish, 2,048 tokens: a context of 128k would promise memory that nobody has.
     max_length = recipe.data.max_length or min([*contexts, 2048])
@@ -102,7 +117,9 @@ def open_bench(recipe: Recipe) -> Bench:
     counts: dict[Split, dict[str, int]] = {}
     splits: tuple[Split, ...] = ("train", "validation", "test")
     for split in splits:
-        sequences[split], counts[split] = ids(getattr(examples, split), examples.kind, recipe.data, student, max_length)
+        sequences[split], counts[split] = ids(
+            getattr(examples, split), examples.kind, recipe.data, student, max_length
+        )
     return Bench(recipe, method, examples, student, teacher, max_length, sequences, counts)
 
 

@@ -40,8 +40,12 @@ def progress(what: str, total: int, unit: str, done: int = 0) -> Iterator[Advanc
         yield lambda count=1, note="": None
     elif console.is_terminal:
         columns: list[ProgressColumn] = [
-            TextColumn("{task.description:<28}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-            _Rate(unit), TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Rate(unit),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", style="dim"),
         ]
         with Progress(*columns, console=console) as bars:
             task = bars.add_task(what, total=total, completed=done, note="")
@@ -82,7 +86,9 @@ def _log_lines(what: str, total: int, unit: str, done: int) -> Iterator[Advance]
         last = now
         rate = (done - first) / (now - began)
         left = (total - done) / rate if rate else 0
-        say(f"{what}: {done}/{total} {unit}, {rate:.1f} {unit}/s, {left:.0f} s left  {note}".rstrip())
+        say(
+            f"{what}: {done}/{total} {unit}, {rate:.1f} {unit}/s, {left:.0f} s left  {note}".rstrip()
+        )
 
     yield advance
     took = time.monotonic() - began

@@ -126,17 +126,16 @@ class Journal:
 
     def _read(self) -> tuple[list[dict[str, Any]], int]:
         """The complete lines, and how many bytes they take."""
-        if not self.path.exists():
-            return [], 0
-        lines, whole = [], 0
-        with self.path.open("rb") as stream:
-            for line in stream:
-                try:
-                    lines.append(json.loads(line) if line.endswith(b"\n") else None)
-                except ValueError:
-                    break
-                if lines[-1] is None:
-                    lines.pop()
-                    break
-                whole += len(line)
+        lines: list[dict[str, Any]] = []
+        whole = 0
+        if self.path.exists():
+            with self.path.open("rb") as stream:
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        break
+                    try:
+                        lines.append(json.loads(line))
+                    except ValueError:
+                        break
+                    whole += len(line)
         return lines, whole

@@ -60,8 +60,11 @@ def load_config(spec: ModelSpec, name: str, tokenizer: Any) -> "PretrainedConfig
     text = config.get_text_config()
     for key, value in settings.items():
         if not hasattr(text, key):
-            raise RequestError(f"{type(text).__name__} has no setting {key!r}", where=f"{name}.config.{key}",
-                               mend="see the model's config.json")
+            raise RequestError(
+                f"{type(text).__name__} has no setting {key!r}",
+                where=f"{name}.config.{key}",
+                mend="see the model's config.json",
+            )
         setattr(text, key, value)
     if spec.layers is not None:
         text.num_hidden_layers = len(kept_layers(spec, text.num_hidden_layers, name))
@@ -72,7 +75,9 @@ def load_config(spec: ModelSpec, name: str, tokenizer: Any) -> "PretrainedConfig
     return config
 
 
-def load_model(spec: ModelSpec, name: str, tokenizer: Any, seed: int, dtype: str) -> "PreTrainedModel":
+def load_model(
+    spec: ModelSpec, name: str, tokenizer: Any, seed: int, dtype: str
+) -> "PreTrainedModel":
     """Build or load a model on the CPU, without a trained adapter.
 
     Args:
@@ -93,12 +98,18 @@ def load_model(spec: ModelSpec, name: str, tokenizer: Any, seed: int, dtype: str
         config = load_config(spec, name, tokenizer)
         with torch.random.fork_rng(devices=[]), _building(name):
             torch.manual_seed(seed)
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=spec.trust_remote_code)
+            model = AutoModelForCausalLM.from_config(
+                config, trust_remote_code=spec.trust_remote_code
+            )
         return model if dtype in ("auto", "float32") else model.to(getattr(torch, dtype))
     with _loading(name, source, "weights"):
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True, **_where_from(spec))
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, **_where_from(spec)
+        )
     if spec.layers is not None:
-        keep_layers(model, kept_layers(spec, model.config.get_text_config().num_hidden_layers, name))
+        keep_layers(
+            model, kept_layers(spec, model.config.get_text_config().num_hidden_layers, name)
+        )
     if spec.adapter is not None:
         from peft import PeftModel
 
@@ -115,7 +126,11 @@ def kept_layers(spec: ModelSpec, total: int, name: str) -> list[int]:
     assert isinstance(spec.layers, list)
     wrong = [i for i in spec.layers if not 0 <= i < total]
     if wrong or not spec.layers:
-        raise RequestError(f"there is no layer {wrong}", where=f"{name}.layers", mend=f"layers are 0 to {total - 1}")
+        raise RequestError(
+            f"there is no layer {wrong}",
+            where=f"{name}.layers",
+            mend=f"layers are 0 to {total - 1}",
+        )
     return sorted(set(spec.layers))
 
 
@@ -183,8 +198,10 @@ def _layers(model: Any, count: int) -> Any:
 
 def _special_ids(tokenizer: Any) -> dict[str, Any]:
     return {
-        "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
+        "vocab_size": len(tokenizer),
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
     }
 
 
@@ -208,7 +225,9 @@ def _loading(name: str, source: str, what: str) -> Iterator[None]:
             if local
             else "check the spelling; without a connection to the hub, give a local folder"
         )
-        raise RequestError(f"the {name}'s {what} cannot be loaded: {reason}", where=f"{name}: {source}", mend=mend) from error
+        raise RequestError(
+            f"the {name}'s {what} cannot be loaded: {reason}", where=f"{name}: {source}", mend=mend
+        ) from error
 
 
 @contextlib.contextmanager
@@ -217,5 +236,8 @@ def _building(where: str) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError) as error:
         lines = str(error).strip().splitlines()
-        raise RequestError(f"no model can be built from this configuration: {lines[0][:200] if lines else error!r}",
-                           where=where, mend="see the settings of that model_type in transformers") from error
+        raise RequestError(
+            f"no model can be built from this configuration: {lines[0][:200] if lines else error!r}",
+            where=where,
+            mend="see the settings of that model_type in transformers",
+        ) from error

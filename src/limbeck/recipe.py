@@ -1,5 +1,6 @@
 """A recipe: the whole request, checked before anything expensive happens."""
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from limbeck.data import DataSpec
 from limbeck.engines import Sampling
@@ -82,9 +91,13 @@ class ModelSpec(Section):
     @model_validator(mode="after")
     def _sensible(self) -> "ModelSpec":
         if self.model is None and not (self.config and "model_type" in self.config):
-            raise ValueError("give model: a hub id or folder, or config: with a model_type to start from scratch")
+            raise ValueError(
+                "give model: a hub id or folder, or config: with a model_type to start from scratch"
+            )
         if self.config is not None and self.model is not None and not self.fresh:
-            raise ValueError("config changes an architecture, so it needs fresh: true (new weights)")
+            raise ValueError(
+                "config changes an architecture, so it needs fresh: true (new weights)"
+            )
         if self.fresh and self.model is None:
             raise ValueError("fresh: true takes the architecture of a model, so it needs model:")
         if self.layers is not None and (self.fresh or self.model is None):
@@ -165,19 +178,33 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
-        raise RequestError("there is no such recipe", where=str(path), mend=_near_files(path)) from None
+        raise RequestError(
+            "there is no such recipe", where=str(path), mend=_near_files(path)
+        ) from None
     except IsADirectoryError:
-        raise RequestError("a recipe is a YAML file, and this is a folder", where=str(path),
-                           mend=f"try {path / 'recipe.yaml'}") from None
+        raise RequestError(
+            "a recipe is a YAML file, and this is a folder",
+            where=str(path),
+            mend=f"try {path / 'recipe.yaml'}",
+        ) from None
     except UnicodeDecodeError as error:
-        raise RequestError("the recipe is not UTF-8 text", where=f"{path}, byte {error.start}",
-                           mend="save it as UTF-8") from None
+        raise RequestError(
+            "the recipe is not UTF-8 text",
+            where=f"{path}, byte {error.start}",
+            mend="save it as UTF-8",
+        ) from None
     except yaml.YAMLError as error:
-        raise RequestError(f"the recipe is not YAML: {_one_line(error)}", where=str(path),
-                           mend="check indentation, colons and quotes near that line") from None
+        raise RequestError(
+            f"the recipe is not YAML: {_one_line(error)}",
+            where=str(path),
+            mend="check indentation, colons and quotes near that line",
+        ) from None
     if not isinstance(loaded, dict):
-        raise RequestError("the recipe holds no keys", where=str(path),
-                           mend="it needs student, teacher, data and method")
+        raise RequestError(
+            "the recipe holds no keys",
+            where=str(path),
+            mend="it needs student, teacher, data and method",
+        )
     for item in overrides:
         _override(loaded, item)
     loaded.setdefault("output", f"runs/{path.stem}")
@@ -211,15 +238,20 @@ def build_method(section: Mapping[str, Any]) -> Method:
     options = dict(section)
     name = options.pop("name", None)
     if name not in METHODS:
-        raise RequestError(f"there is no method {name!r}", where="method", mend=nearest(str(name), METHODS))
+        raise RequestError(
+            f"there is no method {name!r}", where="method", mend=nearest(str(name), METHODS)
+        )
     cls = METHODS[name]
-    fields = [f for f in cls.__dataclass_fields__]
+    fields = [f.name for f in dataclasses.fields(cls)]
     for key in options:
         if key not in fields:
-            others = [n for n, c in METHODS.items() if key in c.__dataclass_fields__]
+            others = [
+                n for n, c in METHODS.items() if key in {f.name for f in dataclasses.fields(c)}
+            ]
             hint = f"; {', '.join(others)} would use it" if others else ""
             raise RequestError(
-                f"the method {name} has no option {key!r}{hint}", where=f"method.{key}",
+                f"the method {name} has no option {key!r}{hint}",
+                where=f"method.{key}",
                 mend=nearest(key, fields) if fields else f"{name} has no options: leave it out",
             )
     try:
@@ -238,10 +270,16 @@ def nearest(word: str, known: Any) -> str:
 
 # Training arguments that a recipe says elsewhere, and where.
 _ELSEWHERE = {
-    "output_dir": "output", "seed": "seed", "data_seed": "seed", "run_name": "output",
+    "output_dir": "output",
+    "seed": "seed",
+    "data_seed": "seed",
+    "run_name": "output",
     "resume_from_checkpoint": "nothing: a run resumes by itself",
     "remove_unused_columns": "nothing: the data room chooses columns",
-    "label_names": "nothing", "do_train": "nothing", "do_eval": "nothing", "do_predict": "nothing",
+    "label_names": "nothing",
+    "do_train": "nothing",
+    "do_eval": "nothing",
+    "do_predict": "nothing",
     "disable_tqdm": "limbeck distill --quiet",
 }
 
@@ -252,37 +290,66 @@ def _check_training(training: Mapping[str, Any], where: str) -> None:
     known = TrainingArguments.__dataclass_fields__
     for key, value in training.items():
         if key in _ELSEWHERE:
-            raise RequestError(f"{key} is not set here", where=f"{where}.{key}", mend=f"use {_ELSEWHERE[key]}")
+            raise RequestError(
+                f"{key} is not set here", where=f"{where}.{key}", mend=f"use {_ELSEWHERE[key]}"
+            )
         if key not in known:
-            raise RequestError(f"there is no training argument {key!r}", where=f"{where}.{key}",
-                               mend=_close_only(key, known))
+            raise RequestError(
+                f"there is no training argument {key!r}",
+                where=f"{where}.{key}",
+                mend=_close_only(key, known),
+            )
         if key == "learning_rate" and not (isinstance(value, int | float) and value > 0):
-            raise RequestError(f"the learning rate must be a number above 0, got {value!r}",
-                               where=f"{where}.{key}", mend="5.0e-5 is a usual start")
-        positive = key in ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps")
+            raise RequestError(
+                f"the learning rate must be a number above 0, got {value!r}",
+                where=f"{where}.{key}",
+                mend="5.0e-5 is a usual start",
+            )
+        positive = key in (
+            "num_train_epochs",
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+        )
         if positive and not (isinstance(value, int | float) and value > 0):
-            raise RequestError(f"{key} must be above 0, got {value!r}", where=f"{where}.{key}",
-                               mend="leave it out for the default")
+            raise RequestError(
+                f"{key} must be above 0, got {value!r}",
+                where=f"{where}.{key}",
+                mend="leave it out for the default",
+            )
 
 
 def _check_use(recipe: Recipe, method: Method) -> None:
     """Refuse keys that nothing would read."""
     name = recipe.method["name"]
     if (method.imitates or method.teacher_writes) and recipe.teacher is None:
-        raise RequestError(f"the method {name} needs a teacher", where="teacher", mend="add teacher: a hub id or folder")
+        raise RequestError(
+            f"the method {name} needs a teacher",
+            where="teacher",
+            mend="add teacher: a hub id or folder",
+        )
     if recipe.generation != Generation() and not (method.teacher_writes or method.student_writes):
         raise RequestError(
-            f"nobody writes text with the method {name} on the data's completions", where="generation",
+            f"nobody writes text with the method {name} on the data's completions",
+            where="generation",
             mend="leave generation out (evaluate.max_new_tokens bounds the answers of the evaluation)",
         )
     if recipe.teacher is not None and recipe.teacher.lora is not None:
-        raise RequestError("lora trains a student's adapter", where="teacher.lora", mend="use teacher.adapter")
+        raise RequestError(
+            "lora trains a student's adapter", where="teacher.lora", mend="use teacher.adapter"
+        )
     for key in ("sft", "adapter"):
         if getattr(recipe.student, key) is not None:
-            raise RequestError(f"student.{key} is not used", where=f"student.{key}",
-                               mend="run method: sft first, and name that run's folder as the student")
+            raise RequestError(
+                f"student.{key} is not used",
+                where=f"student.{key}",
+                mend="run method: sft first, and name that run's folder as the student",
+            )
     if recipe.controls and name == "sft":
-        raise RequestError("controls explain a distillation, and sft is none", where="controls", mend="leave it out")
+        raise RequestError(
+            "controls explain a distillation, and sft is none",
+            where="controls",
+            mend="leave it out",
+        )
 
 
 def _explain(error: ValidationError, where: str, prefix: str = "") -> RequestError:
@@ -291,13 +358,22 @@ def _explain(error: ValidationError, where: str, prefix: str = "") -> RequestErr
     path = ".".join(str(p) for p in ((prefix,) if prefix else ()) + first["loc"])
     key = str(first["loc"][-1]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
-        return RequestError(f"unknown key {key!r}", where=f"{where}: {path}", mend=nearest(key, _fields_at(first["loc"])))
+        return RequestError(
+            f"unknown key {key!r}",
+            where=f"{where}: {path}",
+            mend=nearest(key, _fields_at(first["loc"])),
+        )
     if first["type"] == "missing":
-        return RequestError(f"the key {key!r} is missing", where=where, mend=f"add {key}: to the recipe")
+        return RequestError(
+            f"the key {key!r} is missing", where=where, mend=f"add {key}: to the recipe"
+        )
     message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     given = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
-    return RequestError(f"{path or where}: {message[:1].lower()}{message[1:]}{given}", where=where,
-                        mend="correct that value, or leave it out for the default")
+    return RequestError(
+        f"{path or where}: {message[:1].lower()}{message[1:]}{given}",
+        where=where,
+        mend="correct that value, or leave it out for the default",
+    )
 
 
 def _fields_at(loc: tuple[Any, ...]) -> list[str]:
@@ -317,8 +393,11 @@ def _override(request: dict[str, Any], item: str) -> None:
     """Apply ``training.learning_rate=1e-4``; the value is YAML."""
     dotted, equals, text = item.partition("=")
     if not equals or not dotted:
-        raise RequestError(f"an override is KEY=VALUE, got {item!r}", where="command line",
-                           mend="for example training.learning_rate=1e-4")
+        raise RequestError(
+            f"an override is KEY=VALUE, got {item!r}",
+            where="command line",
+            mend="for example training.learning_rate=1e-4",
+        )
     *sections, key = dotted.split(".")
     node = request
     for depth, name in enumerate(sections):
@@ -328,14 +407,20 @@ def _override(request: dict[str, Any], item: str) -> None:
             inner = {main: inner}
         if inner is not None and not isinstance(inner, dict):
             where = ".".join(sections[: depth + 1])
-            raise RequestError(f"{where} is no section, so {dotted} cannot be set", where="command line",
-                               mend=f"set {where}= as a whole")
+            raise RequestError(
+                f"{where} is no section, so {dotted} cannot be set",
+                where="command line",
+                mend=f"set {where}= as a whole",
+            )
         node[name] = node = inner or {}
     try:
         node[key] = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise RequestError(f"the value of {dotted} is not YAML: {_one_line(error)}", where="command line",
-                           mend="quote it") from None
+        raise RequestError(
+            f"the value of {dotted} is not YAML: {_one_line(error)}",
+            where="command line",
+            mend="quote it",
+        ) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -355,7 +440,11 @@ def _one_line(error: Exception) -> str:
 
 def _close_only(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else "names are those of transformers.TrainingArguments"
+    return (
+        f"did you mean {' or '.join(close)}?"
+        if close
+        else "names are those of transformers.TrainingArguments"
+    )
 
 
 def _near_files(path: Path) -> str:

@@ -26,7 +26,9 @@ def kl(log_a, log_b):
 
 def mixture(log_a, log_b, weight):
     """Logarithms of weight * a + (1 - weight) * b."""
-    return [_log(weight * exp(x) + (1 - weight) * exp(y)) for x, y in zip(log_a, log_b, strict=True)]
+    return [
+        _log(weight * exp(x) + (1 - weight) * exp(y)) for x, y in zip(log_a, log_b, strict=True)
+    ]
 
 
 def forward_kl(log_p, log_q):

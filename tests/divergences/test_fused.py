@@ -42,7 +42,11 @@ class Setup:
     temperature: float = 1.0
 
     def leaves(self):
-        return [x for x in (self.student_hidden, self.student.weight, self.student.bias) if x is not None]
+        return [
+            x
+            for x in (self.student_hidden, self.student.weight, self.student.bias)
+            if x is not None
+        ]
 
     def fused(self, divergence, chunk_bytes=2**28):
         return linear_divergence(

@@ -26,31 +26,34 @@ def _all() -> list[figures.Picture]:
     ]
 
 
-@pytest.mark.parametrize("picture", _all(), ids=lambda picture: picture.numbers.title)
-def test_a_figure_is_small_well_formed_and_described(picture: figures.Picture):
-    root = ElementTree.fromstring(picture.svg)
-    assert len(picture.svg) < 120_000
-    assert root.find("title").text == picture.numbers.title
-    assert root.find("desc").text
-    assert root.get("viewBox") and root.get("width") is None
-    assert picture.numbers.rows
-
-
-@pytest.mark.parametrize("picture", _all(), ids=lambda picture: picture.numbers.title)
-def test_a_figure_takes_colour_and_font_from_the_page(picture: figures.Picture):
-    assert "currentColor" in picture.svg
-    assert INK not in picture.svg
-    assert "font-family" not in picture.svg and "font:" not in picture.svg
-    texts = ElementTree.fromstring(picture.svg).findall(".//text")
-    assert texts  # letters stay letters: selectable, searchable
-    assert all("currentColor" in text.get("style", "") for text in texts)
-    assert "#ffffff" not in picture.svg  # no background
-
-
-def test_drawing_leaves_the_settings_of_the_process_alone():
+@pytest.fixture(scope="module")
+def pictures() -> list[figures.Picture]:
+    """Every figure of a full report, and the settings of the process left alone by drawing them."""
     before = dict(matplotlib.rcParams)
-    _all()
+    drawn = _all()
     assert dict(matplotlib.rcParams) == before
+    return drawn
+
+
+def test_a_figure_is_small_well_formed_and_described(pictures: list[figures.Picture]):
+    assert len(pictures) == 10
+    for picture in pictures:
+        root = ElementTree.fromstring(picture.svg)
+        assert len(picture.svg) < 120_000
+        assert root.find("title").text == picture.numbers.title
+        assert root.find("desc").text
+        assert root.get("viewBox") and root.get("width") is None
+        assert picture.numbers.rows
+
+
+def test_a_figure_takes_colour_and_font_from_the_page(pictures: list[figures.Picture]):
+    for picture in pictures:
+        assert INK not in picture.svg
+        assert "font-family" not in picture.svg and "font:" not in picture.svg
+        texts = ElementTree.fromstring(picture.svg).findall(".//text")
+        assert texts  # letters stay letters: selectable, searchable
+        assert all("currentColor" in text.get("style", "") for text in texts)
+        assert "#ffffff" not in picture.svg  # no background
 
 
 def test_paired_outcomes_add_up_to_all_items():

@@ -1,5 +1,6 @@
 """The ``limbeck`` command. Nothing heavy is imported until a command needs it."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +26,9 @@ app = typer.Typer(
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file; see examples/.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Change keys of the recipe, e.g. training.learning_rate=1e-4"),
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Change keys of the recipe, e.g. training.learning_rate=1e-4"
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
@@ -34,10 +37,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path(
+        "runs/demo"
+    ),
     seed: Annotated[int, typer.Option(help="Seed of data, weights and sampling.")] = 0,
     controls: Annotated[
-        bool, typer.Option("--controls", help="Also run the two controls that say where the gain comes from.")
+        bool,
+        typer.Option(
+            "--controls", help="Also run the two controls that say where the gain comes from."
+        ),
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
     quiet: Quiet = False,
@@ -62,7 +70,9 @@ def demo(
 def distill(
     recipe: RecipeFile,
     overrides: Overrides = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -79,7 +89,9 @@ def distill(
 
 
 @app.command()
-def doctor(recipe: RecipeFile, overrides: Overrides = None, as_json: Json = False, debug: Debug = False) -> None:
+def doctor(
+    recipe: RecipeFile, overrides: Overrides = None, as_json: Json = False, debug: Debug = False
+) -> None:
     """Check models, data and machine before anything expensive; exit code 0 ready, 1 not.
 
     Loads configurations, tokenizers and data, and no weights. Writes nothing.
@@ -108,7 +120,9 @@ def methods(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")], as_json: Json = False, debug: Debug = False
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Show a finished run's report again, and rewrite its report.html from results.json."""
     with guarded(debug, quiet=True):
@@ -125,7 +139,9 @@ def report(
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
 ) -> None:
     if version:
         from limbeck import __version__
@@ -142,11 +158,17 @@ def _show(run: object) -> None:
     assert isinstance(run, Run)
     out = Console(highlight=False)
     print_report(run.results, out)
-    out.print(f"\nreport   {run.report}\nstudent  {run.student}\nnumbers  {run.path / 'results.json'}", soft_wrap=True)
+    out.print(
+        f"\nreport   {run.report}\nstudent  {run.student}\nnumbers  {run.path / 'results.json'}",
+        soft_wrap=True,
+    )
 
 
 def main() -> None:
     """Entry point."""
+    # With more threads than free cores, OpenMP's spinning barriers slow many small operations down
+    # many times over; sleeping ones cost next to nothing. It is read once, when PyTorch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # A piped report keeps its shape in a log file that knows no UTF-8.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

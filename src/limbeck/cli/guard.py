@@ -41,13 +41,21 @@ def guarded(debug: bool, quiet: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        _tell(f"unexpected: {type(error).__name__}: {_first_line(error)}", "", "run again with --debug, and report it")
+        _tell(
+            f"unexpected: {type(error).__name__}: {_first_line(error)}",
+            "",
+            "run again with --debug, and report it",
+        )
         raise typer.Exit(1) from None
 
 
 def _tell(what: str, where: str, mend: str) -> None:
     out = Console(stderr=True, highlight=False)
-    for name, text, style in (("error", what, "bold red"), ("where", where, "dim"), ("mend", mend, "green")):
+    for name, text, style in (
+        ("error", what, "bold red"),
+        ("where", where, "dim"),
+        ("mend", mend, "green"),
+    ):
         if text:
             out.print(Text.assemble((f"{name}: ", style), text), soft_wrap=True)
 

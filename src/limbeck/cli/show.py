@@ -23,7 +23,11 @@ def show_findings(findings: Sequence[Finding], as_json: bool) -> None:
     """The doctor's findings, each with its why and its mend."""
     ready = not any(f.status == "fail" for f in findings)
     if as_json:
-        print(json.dumps({"ready": ready, "findings": [dataclasses.asdict(f) for f in findings]}, indent=2))
+        print(
+            json.dumps(
+                {"ready": ready, "findings": [dataclasses.asdict(f) for f in findings]}, indent=2
+            )
+        )
         return
     out = Console(highlight=False)
     table = Table(show_header=False, box=None, padding=(0, 1), pad_edge=False)
@@ -46,12 +50,23 @@ def show_methods(as_json: bool) -> None:
     if as_json:
         print(json.dumps([describe(name) for name in METHODS], indent=2))
         return
-    table = Table(title="limbeck methods NAME shows one in full", title_justify="left", title_style="dim", box=None)
+    table = Table(
+        title="limbeck methods NAME shows one in full",
+        title_justify="left",
+        title_style="dim",
+        box=None,
+    )
     for column in ("method", "whose text", "target", "divergence", "paper"):
         table.add_column(column, overflow="fold")
     for name, cls in METHODS.items():
         c = cls.choices
-        table.add_row(f"[bold]{name}[/]", c.source, c.target, c.divergence, cls.paper.url.removeprefix("https://arxiv.org/abs/"))
+        table.add_row(
+            f"[bold]{name}[/]",
+            c.source,
+            c.target,
+            c.divergence,
+            cls.paper.url.removeprefix("https://arxiv.org/abs/"),
+        )
     Console(highlight=False).print(table)
 
 
@@ -62,7 +77,9 @@ def show_method(name: str, as_json: bool) -> None:
         RequestError: There is none of that name.
     """
     if name not in METHODS:
-        raise RequestError(f"there is no method {name!r}", where="methods", mend=nearest(name, METHODS))
+        raise RequestError(
+            f"there is no method {name!r}", where="methods", mend=nearest(name, METHODS)
+        )
     found = describe(name)
     if as_json:
         print(json.dumps(found, indent=2))

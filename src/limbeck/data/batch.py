@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
@@ -90,7 +90,9 @@ class Tokens:
         return cross_entropy(self.logits, self.label, reduction="none")
 
     def __getitem__(self, rows: slice) -> "Tokens":
-        return Tokens(*(None if (x := getattr(self, f.name)) is None else x[rows] for f in fields(self)))
+        target = None if self.target is None else self.target[rows]
+        label, row, author = self.label[rows], self.row[rows], self.author[rows]
+        return Tokens(self.logits[rows], target, label, row, author)
 
 
 def collate(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from limbeck.data.reading import Row
+from limbeck.data.files import Row
 from limbeck.data.wording import did_you_mean
 from limbeck.errors import RequestError
 

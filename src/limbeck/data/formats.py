@@ -5,7 +5,7 @@ from typing import Any
 
 from limbeck.data.columns import LEADS, Layout
 from limbeck.data.examples import Example, Kind, Message
-from limbeck.data.reading import Row, Rows
+from limbeck.data.files import Row, Rows
 from limbeck.errors import RequestError
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from limbeck.data.reading import Rows
+from limbeck.data.files import Rows
 from limbeck.data.tasks import TASKS
 from limbeck.data.wording import did_you_mean
 from limbeck.errors import RequestError
@@ -40,7 +40,7 @@ def read_hub(source: str, config: str | None, split: str) -> Rows:
             f"could not load {source} from the hub: {reason}",
             where=f"data.source, config {config or 'default'}, split {split}",
             mend="check the id, data.config and data.split, or give a local .jsonl or .parquet "
-            f"path; for a built-in task, {did_you_mean(source, TASKS)}",
+            "path" + ("" if "/" in source else f"; built-in tasks: {did_you_mean(source, TASKS)}"),
         ) from error
     for number, row in enumerate(table, 1):
         yield f"{source} ({split}), row {number}", row

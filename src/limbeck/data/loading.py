@@ -72,10 +72,8 @@ def load_examples(spec: DataSpec) -> Examples:
 
 
 def _source(spec: DataSpec) -> tuple[list[Example], Kind, int]:
-    if spec.origin == "local":
-        rows = read_local(spec.path)
-    else:
-        rows = read_hub(spec.source, spec.config, spec.split)
+    local = spec.origin == "local"
+    rows = read_local(spec.path) if local else read_hub(spec.source, spec.config, spec.split)
     examples, kind = examples_of(rows, spec.columns, spec.source)
     unique, duplicates = _unique(examples)
     return unique, kind, duplicates

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from limbeck.data.reading import SUFFIXES
+from limbeck.data.files import SUFFIXES
 from limbeck.data.tasks import TASKS
 
 Column = Literal["prompt", "completion", "messages", "text", "answer"]

@@ -229,9 +229,7 @@ def _reverse_kl(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
     return _expect(q, log_ratio), _where(q, log_ratio + 1)
 
 
-def _jensen_shannon(
-    log_p: Tensor, log_q: Tensor, beta: float | Tensor
-) -> tuple[Tensor, Tensor]:
+def _jensen_shannon(log_p: Tensor, log_q: Tensor, beta: float | Tensor) -> tuple[Tensor, Tensor]:
     beta = _per_position(beta, log_p)
     p, q, log_m = log_p.exp(), log_q.exp(), _log_mixture(log_p, log_q, beta)
     b = beta.squeeze(-1)
@@ -272,14 +270,15 @@ def _adaptive_kl(log_p: Tensor, log_q: Tensor, mu: float) -> tuple[Tensor, Tenso
     total = gap.sum(-1)
     w = (gap.gather(-1, order) * head).sum(-1) / total
     w = torch.where(total > 0, w, torch.full_like(w, 0.5)).unsqueeze(-1)
-    (forward, forward_slope), (reverse, reverse_slope) = _forward_kl(log_p, log_q), _reverse_kl(log_p, log_q)
+    (forward, forward_slope), (reverse, reverse_slope) = (
+        _forward_kl(log_p, log_q),
+        _reverse_kl(log_p, log_q),
+    )
     value = w.squeeze(-1) * forward + (1 - w.squeeze(-1)) * reverse
     return value, w * forward_slope + (1 - w) * reverse_slope
 
 
-def _alpha_beta(
-    log_p: Tensor, log_q: Tensor, alpha: float, beta: float
-) -> tuple[Tensor, Tensor]:
+def _alpha_beta(log_p: Tensor, log_q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
     a, b, s = alpha, beta, alpha + beta
     log_ratio = log_p - log_q
     if a == 0 and b == 0:

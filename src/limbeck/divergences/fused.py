@@ -52,7 +52,9 @@ def linear_divergence(
     """
     teacher, student = _as_head(teacher_head), _as_head(student_head)
     if len(teacher_hidden) != len(student_hidden):
-        raise ValueError(f"{len(teacher_hidden)} teacher rows against {len(student_hidden)} student rows")
+        raise ValueError(
+            f"{len(teacher_hidden)} teacher rows against {len(student_hidden)} student rows"
+        )
     if teacher.weight.shape[0] != student.weight.shape[0]:
         raise ValueError(
             f"heads of {teacher.weight.shape[0]} and {student.weight.shape[0]} tokens; "
@@ -60,7 +62,11 @@ def linear_divergence(
         )
     if weight is not None:
         kept = weight.nonzero().squeeze(-1)
-        teacher_hidden, student_hidden, weight = teacher_hidden[kept], student_hidden[kept], weight[kept]
+        teacher_hidden, student_hidden, weight = (
+            teacher_hidden[kept],
+            student_hidden[kept],
+            weight[kept],
+        )
     teacher_hidden = teacher_hidden.detach()
 
     def row_loss(logits: Tensor, rows: slice) -> Tensor:
@@ -103,7 +109,9 @@ class _LinearLoss(torch.autograd.Function):
         d_weight = torch.zeros_like(weight, dtype=dtype) if ctx.needs_input_grad[1] else None
         d_bias = torch.zeros_like(bias, dtype=dtype) if ctx.needs_input_grad[2] else None
         with torch.autocast(hidden.device.type, enabled=False):
-            full = Head(weight.to(dtype), None if bias is None else bias.to(dtype), head.scale, head.softcap)
+            full = Head(
+                weight.to(dtype), None if bias is None else bias.to(dtype), head.scale, head.softcap
+            )
             for rows in chunks(len(hidden), weight.shape[0], chunk_bytes, dtype):
                 part = hidden[rows].to(dtype)
                 raw = full.project(part).requires_grad_(wants)

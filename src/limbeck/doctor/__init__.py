@@ -18,7 +18,14 @@ def examine(bench: Bench, output: Path) -> list[Finding]:
         output: Where the run would be written.
     """
     checks = (
-        settings.training, tokens.tokenizer, tokens.heads, tokens.ends, tokens.template,
-        rows.completions, rows.splits, rows.lengths, resources.memory,
+        settings.training,
+        tokens.tokenizer,
+        tokens.heads,
+        tokens.ends,
+        tokens.template,
+        rows.completions,
+        rows.splits,
+        rows.lengths,
+        resources.memory,
     )
     return [f for check in checks for f in check(bench)] + list(resources.disk(bench, output))

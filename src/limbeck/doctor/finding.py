@@ -36,6 +36,10 @@ def refuse(findings: Sequence[Finding]) -> None:
     """
     failed = [f for f in findings if f.status == "fail"]
     if failed:
-        more = f" (and {len(failed) - 1} more: limbeck doctor lists them)" if len(failed) > 1 else ""
+        more = (
+            f" (and {len(failed) - 1} more: limbeck doctor lists them)" if len(failed) > 1 else ""
+        )
         first = failed[0]
-        raise RequestError(f"{first.what}{more}", where=f"{first.check}: {first.why}", mend=first.mend)
+        raise RequestError(
+            f"{first.what}{more}", where=f"{first.check}: {first.why}", mend=first.mend
+        )

@@ -25,15 +25,22 @@ def headroom(bench: Bench, teacher: Any, student: Any) -> Finding:
     theirs = {s.example: s for s in bench.for_teacher("validation")}
     own = [s for s in own if s.example in theirs][:ITEMS]
     if len(own) < 2:
-        return Finding("headroom", "note", "no validation rows with completions, so the teacher's lead is not known",
-                       "a teacher that knows no more than its student has nothing to teach", "set data.validation")
+        return Finding(
+            "headroom",
+            "note",
+            "no validation rows with completions, so the teacher's lead is not known",
+            "a teacher that knows no more than its student has nothing to teach",
+            "set data.validation",
+        )
     nats = {}
     with progress("headroom", 2 * len(own), "rows") as advance:
         for name, model, side, rows in (
             ("student", student, bench.student, own),
             ("teacher", teacher, bench.teacher, [theirs[s.example] for s in own]),
         ):
-            nats[name] = likelihood(model.eval(), rows, side.tokenizer, pad_id(side.tokenizer), 32, advance)
+            nats[name] = likelihood(
+                model.eval(), rows, side.tokenizer, pad_id(side.tokenizer), 32, advance
+            )
     size = nats["student"].bytes * 0.6931471805599453
     lead = paired_ratio_bootstrap(nats["student"].nats, nats["teacher"].nats, size)
     bits = {name: read.nats.sum() / size.sum() for name, read in nats.items()}
@@ -43,6 +50,10 @@ def headroom(bench: Bench, teacher: Any, student: Any) -> Finding:
     )
     if lead.low > 0:
         return Finding("headroom", "ok", what)
-    return Finding("headroom", "warn", f"{what}: the teacher is not clearly better",
-                   "a student cannot gain from a teacher that knows no more",
-                   "fine-tune the teacher on this data first: teacher: {model: ..., sft: {}}")
+    return Finding(
+        "headroom",
+        "warn",
+        f"{what}: the teacher is not clearly better",
+        "a student cannot gain from a teacher that knows no more",
+        "fine-tune the teacher on this data first: teacher: {model: ..., sft: {}}",
+    )

@@ -48,8 +48,13 @@ def disk(bench: Bench, output: Path) -> Iterator[Finding]:
         need += (3 * kept + 1) * 4 * parameters_of(bench.teacher.config)
     what = f"about {_size(need)} needed, {_size(free)} free at {existing}"
     if need > free:
-        yield Finding("disk", "fail", what, "a full disk would end the run half-way",
-                      "free space, name another output:, or set training.save_total_limit: 1")
+        yield Finding(
+            "disk",
+            "fail",
+            what,
+            "a full disk would end the run half-way",
+            "free space, name another output:, or set training.save_total_limit: 1",
+        )
     else:
         yield Finding("disk", "ok", what)
 
@@ -63,8 +68,11 @@ def _memory_bytes(bench: Bench) -> tuple[int, str]:
         weights = parameters_of(bench.teacher.config)
         parts["teacher"] = weights * (16 if recipe.teacher.sft else _width(recipe.teacher, bench))
     config = bench.student.config.get_text_config()
-    tokens = int(recipe.training.get("per_device_train_batch_size", 8)) * bench.counts["train"].get("longest", bench.max_length)
-    # About 34 bytes a token, layer and hidden unit without attention matrices (Korthikanti et al. 2022), doubled for fp32.
+    tokens = int(recipe.training.get("per_device_train_batch_size", 8)) * bench.counts["train"].get(
+        "longest", bench.max_length
+    )
+    # About 34 bytes a token, layer and hidden unit without attention matrices (Korthikanti et al.
+    # 2022, arXiv:2205.05198), doubled for float32.
     parts["activations"] = tokens * config.num_hidden_layers * config.hidden_size * 68
     parts["loss"] = CHUNK_BYTES + 4 * bench.student.head * config.hidden_size
     parts["libraries"] = LIBRARIES
@@ -73,7 +81,11 @@ def _memory_bytes(bench: Bench) -> tuple[int, str]:
 
 def _width(spec: ModelSpec, bench: Bench) -> int:
     stored = getattr(bench.teacher.config, "dtype", None) if bench.teacher else None
-    name = spec.dtype if spec.dtype not in (None, "auto") else str(stored or "float32").removeprefix("torch.")
+    name = (
+        spec.dtype
+        if spec.dtype not in (None, "auto")
+        else str(stored or "float32").removeprefix("torch.")
+    )
     return BYTES.get(str(name), 4)
 
 

@@ -13,68 +13,139 @@ def splits(bench: Bench) -> Iterator[Finding]:
     e = bench.examples
     sizes = f"{len(e.train):,} rows to train on, {len(e.validation):,} to validate, {len(e.test):,} to test"
     if not bench.sequences["test"]:
-        yield Finding("splits", "fail", f"no rows to test on ({sizes})", "without them nobody can say whether it worked",
-                      "set data.test to a fraction such as 0.1, or to a file")
+        yield Finding(
+            "splits",
+            "fail",
+            f"no rows to test on ({sizes})",
+            "without them nobody can say whether it worked",
+            "set data.test to a fraction such as 0.1, or to a file",
+        )
     elif len(bench.sequences["test"]) < FEW_ITEMS:
-        yield Finding("splits", "warn", f"only {len(bench.sequences['test'])} rows to test on",
-                      "differences below ten points will be within noise", "raise data.test, or give more rows")
+        yield Finding(
+            "splits",
+            "warn",
+            f"only {len(bench.sequences['test'])} rows to test on",
+            "differences below ten points will be within noise",
+            "raise data.test, or give more rows",
+        )
     else:
         yield Finding("splits", "ok", f"{sizes}; divided by a hash of the prompt")
-    for name, text in (("duplicate_rows", "duplicate rows were removed"),
-                       ("leaking_rows", "training rows were removed because their prompt is held out")):
+    for name, text in (
+        ("duplicate_rows", "duplicate rows were removed"),
+        ("leaking_rows", "training rows were removed because their prompt is held out"),
+    ):
         if e.notes.get(name):
-            yield Finding("splits", "note", f"{e.notes[name]:,} {text}",
-                          "a row seen twice counts twice, and one seen in training proves nothing in the test")
+            yield Finding(
+                "splits",
+                "note",
+                f"{e.notes[name]:,} {text}",
+                "a row seen twice counts twice, and one seen in training proves nothing in the test",
+            )
 
 
 def completions(bench: Bench) -> Iterator[Finding]:
     """Whose text is there to train on?"""
     train = bench.sequences["train"]
     answered = sum(bool(s.completion) for s in train)
-    method = bench.method
+    method, name = bench.method, bench.recipe.method["name"]
     if method.teacher_writes:
-        yield Finding("text", "ok", f"the teacher answers all {len(train):,} prompts ({answered:,} also have a completion in the data)")
+        yield Finding(
+            "text",
+            "ok",
+            f"the teacher answers all {len(train):,} prompts "
+            f"({answered:,} also have a completion in the data)",
+        )
     elif answered == 0 and not (method.student_writes and getattr(method, "lmbda", 0) == 1):
-        writer = "source" in type(method).__dataclass_fields__
-        yield Finding("text", "fail", f"{bench.recipe.method['name']} trains on the data's completions, and no row has one",
-                      "there is nothing to learn from",
-                      "let the teacher answer: method: {name: %s, source: teacher}" % bench.recipe.method["name"] if writer
-                      else "give rows with completions, or use method: seqkd")  # fmt: skip
+        writer = f"let the teacher answer: method: {{name: {name}, source: teacher}}"
+        yield Finding(
+            "text",
+            "fail",
+            f"{name} trains on the data's completions, and no row has one",
+            "there is nothing to learn from",
+            writer if hasattr(method, "source") else "give rows with completions, or use seqkd",
+        )
     elif answered < len(train):
-        yield Finding("text", "note", f"{len(train) - answered:,} of {len(train):,} prompts have no completion and are not trained on",
-                      "a teacher can answer them", "method: {source: teacher}, or method: seqkd")
+        yield Finding(
+            "text",
+            "note",
+            f"{len(train) - answered:,} of {len(train):,} prompts have no completion and are not trained on",
+            "a teacher can answer them",
+            "method: {source: teacher}, or method: seqkd",
+        )
     if answered == 0 and bench.recipe.baseline == "sft":
-        yield Finding("baseline", "note", "no SFT baseline: no row has a completion",
-                      "without it the report cannot say what distillation added", "add a few labelled rows")
+        yield Finding(
+            "baseline",
+            "note",
+            "no SFT baseline: no row has a completion",
+            "without it the report cannot say what distillation added",
+            "add a few labelled rows",
+        )
 
 
 def lengths(bench: Bench) -> Iterator[Finding]:
     """Do prompts and completions fit?"""
     longest = bench.counts["train"].get("longest", 0)
-    contexts = {n: s.context for n, s in (("student", bench.student), ("teacher", bench.teacher)) if s and s.context}
+    contexts = {
+        n: s.context
+        for n, s in (("student", bench.student), ("teacher", bench.teacher))
+        if s and s.context
+    }
     for name, context in contexts.items():
         if bench.max_length > context:
-            yield Finding("context", "fail", f"data.max_length is {bench.max_length:,}, and the {name}'s context is {context:,} tokens",
-                          "beyond its context a model was never trained", f"set data.max_length to at most {context}")
+            yield Finding(
+                "context",
+                "fail",
+                f"data.max_length is {bench.max_length:,}, and the {name}'s context is {context:,} tokens",
+                "beyond its context a model was never trained",
+                f"set data.max_length to at most {context}",
+            )
     writes = bench.method.teacher_writes or bench.method.student_writes
-    room = min(contexts.values(), default=bench.max_length) - bench.counts["train"].get("longest_prompt", 0)
+    room = min(contexts.values(), default=bench.max_length) - bench.counts["train"].get(
+        "longest_prompt", 0
+    )
     wanted = bench.recipe.generation.max_new_tokens
     if writes and room < 1:
-        yield Finding("context", "fail", "the longest prompt leaves no room for an answer", "generation would fail there",
-                      "set data.max_length lower, with truncation: cut_prompt or drop")
+        yield Finding(
+            "context",
+            "fail",
+            "the longest prompt leaves no room for an answer",
+            "generation would fail there",
+            "set data.max_length lower, with truncation: cut_prompt or drop",
+        )
     elif writes and room < wanted:
-        yield Finding("context", "warn", f"beside the longest prompt {room:,} tokens are left, and generation.max_new_tokens is {wanted:,}",
-                      "answers to the longest prompts run past the context", f"set generation.max_new_tokens to {room}")
+        yield Finding(
+            "context",
+            "warn",
+            f"beside the longest prompt {room:,} tokens are left, and generation.max_new_tokens is {wanted:,}",
+            "answers to the longest prompts run past the context",
+            f"set generation.max_new_tokens to {room}",
+        )
     total = bench.counts["train"].get("rows", len(bench.examples.train))
-    cut = sum(bench.counts["train"].get(k, 0) for k in ("truncated_prompts", "truncated_completions"))
+    cut = sum(
+        bench.counts["train"].get(k, 0) for k in ("truncated_prompts", "truncated_completions")
+    )
     dropped = bench.counts["train"].get("dropped", 0)
     if not bench.sequences["train"]:
-        yield Finding("lengths", "fail", f"no training row fits into {bench.max_length:,} tokens", "nothing is left to train on",
-                      "raise data.max_length, or use models with a longer context")
+        yield Finding(
+            "lengths",
+            "fail",
+            f"no training row fits into {bench.max_length:,} tokens",
+            "nothing is left to train on",
+            "raise data.max_length, or use models with a longer context",
+        )
     elif cut + dropped:
         share = (cut + dropped) / max(total, 1)
-        yield Finding("lengths", "warn" if share > 0.01 else "note",
-                      f"{cut:,} rows are cut and {dropped:,} dropped to fit {bench.max_length:,} tokens ({share:.1%}, data.truncation: {bench.recipe.data.truncation})",
-                      "a cut completion has no end, and a cut prompt may lack its question", "raise data.max_length if the models allow it")
+        yield Finding(
+            "lengths",
+            "warn" if share > 0.01 else "note",
+            f"{cut:,} rows are cut and {dropped:,} dropped to fit {bench.max_length:,} tokens "
+            f"({share:.1%}, data.truncation: {bench.recipe.data.truncation})",
+            "a cut completion has no end, and a cut prompt may lack its question",
+            "raise data.max_length if the models allow it",
+        )
     else:
-        yield Finding("lengths", "ok", f"the longest of {total:,} rows has {longest:,} tokens; {bench.max_length:,} fit")
+        yield Finding(
+            "lengths",
+            "ok",
+            f"the longest of {total:,} rows has {longest:,} tokens; {bench.max_length:,} fit",
+        )

@@ -24,7 +24,12 @@ def training(bench: Bench) -> Iterator[Finding]:
                 TrainingArguments(output_dir=recipe.output, **{**DEFAULTS, **chosen})
         except (ValueError, TypeError, ImportError) as error:
             reason = str(error).strip().splitlines()[0][:240]
-            yield Finding("training", "fail", f"{where} cannot be used: {reason}", "transformers refuses these training arguments",
-                          f"change or leave out the keys below {where}:")
+            yield Finding(
+                "training",
+                "fail",
+                f"{where} cannot be used: {reason}",
+                "transformers refuses these training arguments",
+                f"change or leave out the keys below {where}:",
+            )
             return
     yield Finding("training", "ok", "the training arguments fit together")

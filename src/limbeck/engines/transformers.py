@@ -26,7 +26,11 @@ class TransformersEngine:
     """
 
     def __init__(
-        self, model: nn.Module | Weights, pad: int, eos: Iterable[int], vocabulary: int | None = None
+        self,
+        model: nn.Module | Weights,
+        pad: int,
+        eos: Iterable[int],
+        vocabulary: int | None = None,
     ):
         self.weights: Weights = (
             (lambda: contextlib.nullcontext(model)) if isinstance(model, nn.Module) else model
@@ -68,7 +72,15 @@ class TransformersEngine:
         greedy = sampling.temperature == 0
         # top_k = 0 and top_p = 1 are written out: the model's own generation_config must not
         # slip a filter in, or the tokens would not be samples of the distribution we score.
-        chosen = {} if greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+        chosen = (
+            {}
+            if greedy
+            else {
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+            }
+        )
         return GenerationConfig(
             max_new_tokens=sampling.max_new_tokens,
             do_sample=not greedy,

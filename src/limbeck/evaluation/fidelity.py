@@ -33,8 +33,13 @@ class Fidelity:
 
 @torch.no_grad()
 def fidelity(
-    teacher: ModelTeacher, model: nn.Module, sequences: Rows[Sequence], vocabulary: int, pad: int,
-    batch_size: int, advance: Advance,
+    teacher: ModelTeacher,
+    model: nn.Module,
+    sequences: Rows[Sequence],
+    vocabulary: int,
+    pad: int,
+    batch_size: int,
+    advance: Advance,
 ) -> Fidelity:
     """Compare two models that share a tokenizer, under teacher forcing.
 
@@ -59,7 +64,9 @@ def fidelity(
             log_p, log_q = target[rows].pair(logits, 1.0)
             forward = forward_kl(log_p, log_q)
             agree = log_p.argmax(-1) == log_q.argmax(-1)
-            values = torch.stack([forward, reverse_kl(log_p, log_q), agree, torch.ones_like(forward)])
+            values = torch.stack(
+                [forward, reverse_kl(log_p, log_q), agree, torch.ones_like(forward)]
+            )
             totals.index_add_(1, row[rows], values.double())
             return forward
 

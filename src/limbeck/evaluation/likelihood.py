@@ -35,7 +35,12 @@ class Likelihood:
 
 @torch.no_grad()
 def likelihood(
-    model: nn.Module, sequences: Rows[Sequence], tokenizer: Any, pad: int, batch_size: int, advance: Advance
+    model: nn.Module,
+    sequences: Rows[Sequence],
+    tokenizer: Any,
+    pad: int,
+    batch_size: int,
+    advance: Advance,
 ) -> Likelihood:
     """Score each completion under teacher forcing.
 

@@ -85,6 +85,7 @@ class Lab(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class Method(abc.ABC):
     """A method from a paper: a frozen dataclass whose fields are the paper's symbols.
 

@@ -38,7 +38,9 @@ class GKD(Method):
         "On-Policy Distillation of Language Models: Learning from Self-Generated Mistakes",
         "https://arxiv.org/abs/2306.13649",
     )
-    formula: ClassVar = "JSD_beta(p || q) = beta KL(p || m) + (1 - beta) KL(q || m),  m = beta p + (1 - beta) q"
+    formula: ClassVar = (
+        "JSD_beta(p || q) = beta KL(p || m) + (1 - beta) KL(q || m),  m = beta p + (1 - beta) q"
+    )
     choices: ClassVar = Choices(
         "the student's answers with probability lmbda, else the data's (or the teacher's)",
         "the teacher's distribution",

@@ -28,7 +28,9 @@ class KD(Method):
     lmbda: float = 1.0
     temperature: float = 1.0
 
-    paper: ClassVar = Paper("Distilling the Knowledge in a Neural Network", "https://arxiv.org/abs/1503.02531")
+    paper: ClassVar = Paper(
+        "Distilling the Knowledge in a Neural Network", "https://arxiv.org/abs/1503.02531"
+    )
     formula: ClassVar = "(1 - lmbda) * -log q(y_t)  +  lmbda * T^2 * KL(p_T || q_T)"
     choices: ClassVar = Choices(
         "the data's completions, or the teacher's answers (source: teacher)",

@@ -20,7 +20,9 @@ class SeqKD(Method):
     estimated with the teacher's output; how it is decoded is the recipe's ``generation``.
     """
 
-    paper: ClassVar = Paper("Sequence-Level Knowledge Distillation", "https://arxiv.org/abs/1606.07947")
+    paper: ClassVar = Paper(
+        "Sequence-Level Knowledge Distillation", "https://arxiv.org/abs/1606.07947"
+    )
     formula: ClassVar = "-log q(y_t | x, y_<t),  y written by the teacher"
     choices: ClassVar = Choices("the teacher's answers, once", "the next token", "cross-entropy")
     deviations: ClassVar = (

@@ -110,6 +110,8 @@ def primary(results: Results) -> Metric | None:
 
 def contrast(results: Results, a: str, b: str, metric: Metric) -> Contrast | None:
     """Arm a minus arm b: tested if the results hold the test, else from the scores, else None."""
+    if not {a, b} <= results["models"].keys():
+        return None
     for row in results.get("comparisons") or ():
         if row.get("metric") != metric.key or {row.get("a"), row.get("b")} != {a, b}:
             continue

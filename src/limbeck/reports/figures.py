@@ -1,10 +1,12 @@
 """The figures of a report: each an SVG with its numbers beside it, in Okabe and Ito's colours."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from . import words
 from .facts import Metric, Results, arms, contrast, estimate, label, score
@@ -38,17 +40,10 @@ def scores(results: Results, metric: Metric) -> Picture | None:
     rows = [(arm, found) for arm in arms(results) if (found := estimate(results, arm, metric.key))]
     if not rows:
         return None
-    figure = canvas(WIDTH, 34 + 34 * len(rows))
-    axes = figure.subplots()
-    _dots(axes, results, rows, metric.write)
     better = "right" if metric.higher_is_better else "left"
-    title = f"{metric.name} of each model"
     caption = f"{metric.name} with its 95% interval; further {better} is better."
-    return Picture(
-        inline_svg(figure, f"figure-{metric.key}".replace("_", "-"), title, caption),
-        caption,
-        _estimates(results, title, rows, metric.name, metric.write),
-    )
+    title = f"{metric.name} of each model"
+    return _dots(results, rows, metric.key, title, caption, metric.write)
 
 
 @in_style
@@ -72,17 +67,8 @@ def agreement(results: Results) -> list[Picture]:
         found = results.get("fidelity") or {}
         measured = [(arm, (found.get(arm) or {}).get(key) or {}) for arm in arms(results)]
         rows = [(arm, row) for arm, row in measured if words.known(row.get("value"))]
-        if not rows:
-            continue
-        figure = canvas(WIDTH, 34 + 34 * len(rows))
-        axes = figure.subplots()
-        values = [row["value"] for _, row in rows]
-        if write is words.decimal and wide(values):
-            axes.set_xscale("log")
-            caption += " Logarithmic scale."
-        _dots(axes, results, rows, write)
-        svg = inline_svg(figure, f"figure-{key.replace('_', '-')}", title, caption)
-        pictures.append(Picture(svg, caption, _estimates(results, title, rows, title, write)))
+        if rows:
+            pictures.append(_dots(results, rows, key, title, caption, write))
     return pictures
 
 
@@ -128,8 +114,25 @@ def paired_outcomes(results: Results, metric: Metric) -> Picture | None:
     )
 
 
-def _dots(axes: Axes, results: Results, rows: list[tuple[str, Any]], write: Any) -> None:
+def _dots(
+    results: Results,
+    rows: list[tuple[str, Any]],
+    key: str,
+    title: str,
+    caption: str,
+    write: Callable[[words.Number], str],
+) -> Picture:
     """A dot and its interval for each arm, with its value written above it."""
+    figure = canvas(WIDTH, 34 + 34 * len(rows))
+    axes = figure.subplots()
+    percent = write(1.0).endswith("%")
+    if not percent and wide([found["value"] for _, found in rows]):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        axes.xaxis.set_minor_locator(NullLocator())
+        caption += " Logarithmic scale."
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     for row, (arm, found) in enumerate(rows):
         colour, value = COLOURS.get(arm, INK), found["value"]
         low, high = found.get("low", value), found.get("high", value)
@@ -148,18 +151,17 @@ def _dots(axes: Axes, results: Results, rows: list[tuple[str, Any]], write: Any)
     _rows(axes, [label(results, arm) for arm, _ in rows])
     axes.margins(x=0.09)
     axes.grid(axis="x")
-    if axes.get_xscale() == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-    percent = write(1.0).endswith("%")
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda x, _: f"{100 * x:g}%" if percent else f"{x:g}")
     )
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    svg = inline_svg(figure, f"figure-{key.replace('_', '-')}", title, caption)
+    return Picture(svg, caption, _estimates(results, title, rows, write))
 
 
 def _rows(axes: Axes, names: list[str]) -> None:
-    """Name the rows, from the top."""
-    axes.set_yticks(range(len(names)), names)
+    """Name the rows, from the top; two lines a name leave room for the drawing."""
+    short = ["\n".join(wrap(name, 18, max_lines=2, placeholder=" …")) for name in names]
+    axes.set_yticks(range(len(names)), short)
     axes.set_ylim(len(names) - 0.5, -0.75)
 
 
@@ -168,8 +170,8 @@ def wide(values: list[float]) -> bool:
     return min(values) > 0 and max(values) > 10 * min(values)
 
 
-def _estimates(results: Results, title: str, rows: list, name: str, write: Any) -> Table:
-    columns = (MODEL, Column(name), Column("95% interval"), Column("n"))
+def _estimates(results: Results, title: str, rows: list, write: Any) -> Table:
+    columns = (MODEL, Column("Value"), Column("95% interval"), Column("n"))
     return Table(
         title,
         "",

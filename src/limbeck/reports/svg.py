@@ -78,12 +78,15 @@ def _localise(element: ElementTree.Element, name: str) -> None:
         elif plain == "href":
             value = value.replace("#", f"#{name}-")
         elif plain == "style":
-            value = "; ".join(_page_font(rule) for rule in value.split("; "))
+            rules = (_page_font(rule) for rule in value.split("; "))
+            value = "; ".join(rule for rule in rules if rule)
         element.attrib[plain] = value.replace("url(#", f"url(#{name}-")
 
 
 def _page_font(rule: str) -> str:
-    """``font: 700 11px 'DejaVu Sans'`` without its family."""
+    """The rule without a font family; older matplotlib writes ``font: 700 12px 'DejaVu Sans'``."""
+    if rule.startswith("font-family:"):
+        return ""
     if not rule.startswith("font:"):
         return rule
     size = next(word for word in rule.split() if word.endswith("px"))

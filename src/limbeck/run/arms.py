@@ -55,10 +55,21 @@ def arms_of(bench: Bench, lab: RoundLab) -> list[Arm]:
         arms.append(Arm("sft", "SFT baseline", SFT(), lab.labelled))
     if recipe.controls:
         if gold_possible(bench):
-            arms.append(Arm("control_gold", "Control: SFT, gold answers for all prompts", SFT(), lambda: gold(bench)))
+            arms.append(
+                Arm(
+                    "control_gold",
+                    "Control: SFT, gold answers for all prompts",
+                    SFT(),
+                    lambda: gold(bench),
+                )
+            )
         if labelled_possible(bench):
             # The same loss on the few labelled rows; a method that only reads teacher text becomes SFT there.
-            arms.append(Arm("control_labelled", f"Control: {name}, labelled rows only", method, lab.labelled))
+            arms.append(
+                Arm(
+                    "control_labelled", f"Control: {name}, labelled rows only", method, lab.labelled
+                )
+            )
     return [*arms, student]
 
 
@@ -75,8 +86,13 @@ def labelled_possible(bench: Bench) -> bool:
 
 def gold(bench: Bench) -> list[Sequence]:
     """Every training prompt with the data's own completion, hidden ones included."""
-    shown = [replace(e, completion=e.completion if e.completion is not None else e.hidden) for e in bench.examples.train]
-    sequences, _ = ids(shown, bench.examples.kind, bench.recipe.data, bench.student, bench.max_length)
+    shown = [
+        replace(e, completion=e.completion if e.completion is not None else e.hidden)
+        for e in bench.examples.train
+    ]
+    sequences, _ = ids(
+        shown, bench.examples.kind, bench.recipe.data, bench.student, bench.max_length
+    )
     return [s for s in sequences if s.completion]
 
 
@@ -95,7 +111,9 @@ class Trainings:
     def new_student(self) -> Any:
         """The student before any training, the same for every arm."""
         recipe = self.bench.recipe
-        model = load_model(recipe.student, "student", self.bench.student.tokenizer, recipe.seed, "float32")
+        model = load_model(
+            recipe.student, "student", self.bench.student.tokenizer, recipe.seed, "float32"
+        )
         check_head(model, "student")
         return model
 
@@ -130,12 +148,21 @@ class Trainings:
             model = add_lora(model, recipe.student.lora)
         if arm.method.imitates:
             model, teacher = self.teacher.beside(model)
-        args = arguments(recipe.training, self.folder / "checkpoints" / arm.name, recipe.seed, len(rows), steps)
+        args = arguments(
+            recipe.training, self.folder / "checkpoints" / arm.name, recipe.seed, len(rows), steps
+        )
         validation = [s for s in bench.sequences["validation"] if s.completion][:500]
         with progress(f"training {arm.name}", steps, "steps") as advance:
             done = fit(
-                model, arm.method, args, rows, validation, bench.student.tokenizer, teacher,
-                recipe.generation.sampling(), advance,
+                model,
+                arm.method,
+                args,
+                rows,
+                validation,
+                bench.student.tokenizer,
+                teacher,
+                recipe.generation.sampling(),
+                advance,
             )
         save(plain(model), bench.student.tokenizer, self.folder / arm.folder)
         return done
@@ -161,5 +188,3 @@ def peak_memory_bytes() -> int:
     """Largest memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-

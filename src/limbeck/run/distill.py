@@ -12,12 +12,19 @@ from limbeck.console import say
 from limbeck.data import Example
 from limbeck.doctor import Finding, examine, headroom, refuse
 from limbeck.errors import RequestError
-from limbeck.files import write_json, write_text
+from limbeck.files import write_json, writing
 from limbeck.models import ModelSpec, fingerprint, load_model, parameters_of
 from limbeck.recipe import Recipe, load_recipe
-from limbeck.reports import render, verdict
+from limbeck.reports import verdict, write_report
 from limbeck.run import results as put
-from limbeck.run.arms import Arm, Trainings, arms_of, gold_possible, labelled_possible, peak_memory_bytes
+from limbeck.run.arms import (
+    Arm,
+    Trainings,
+    arms_of,
+    gold_possible,
+    labelled_possible,
+    peak_memory_bytes,
+)
 from limbeck.run.folder import RunFolder
 from limbeck.run.measure import Measured, Measuring, held_out
 from limbeck.run.teacher import TeacherStage
@@ -55,8 +62,11 @@ def read_run(path: str | Path) -> Run:
     """
     file = Path(path) / "results.json"
     if not file.exists():
-        raise RequestError("there is no finished run here", where=str(path),
-                           mend="limbeck distill RECIPE makes one, or finishes it")
+        raise RequestError(
+            "there is no finished run here",
+            where=str(path),
+            mend="limbeck distill RECIPE makes one, or finishes it",
+        )
     return Run(Path(path), json.loads(file.read_text(encoding="utf-8")))
 
 
@@ -104,7 +114,12 @@ def _work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -
     if recipe.teacher is not None and bench.method.imitates | bench.method.teacher_writes:
         findings = [*findings, _headroom(folder, bench, teacher, trainings)]
 
-    lab = RoundLab(bench, folder / "rounds" / "000", lambda: teacher.engine, teacher.hash if recipe.teacher else "")
+    lab = RoundLab(
+        bench,
+        folder / "rounds" / "000",
+        lambda: teacher.engine,
+        teacher.hash if recipe.teacher else "",
+    )
     arms = arms_of(bench, lab)
     text = _prepare_text(folder, bench, lab, arms[-1])
     steps = trainings.steps(text["sequences"])
@@ -123,7 +138,8 @@ def _work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -
         "comparisons": put.comparisons(measured),
         "fidelity": put.faithfulness(measured),
         "training": {
-            arm: {**log, "seconds": folder.seconds().get(f"train {arm}", 0.0)} for arm, log in trained.items()
+            arm: {**log, "seconds": folder.seconds().get(f"train {arm}", 0.0)}
+            for arm, log in trained.items()
         },
         "text": {k: v for k, v in text.items() if k != "sequences"},
         "data": put.data_section(bench),
@@ -142,11 +158,14 @@ def _work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -
     }
     found["verdict"] = verdict(found)
     write_json(folder / "results.json", found)
-    write_text(folder / "report.html", render(found))
+    with writing(folder / "report.html"):
+        write_report(found, folder / "report.html")
     folder.finish("report", {})
 
 
-def _headroom(folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings) -> Finding:
+def _headroom(
+    folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings
+) -> Finding:
     """Is there anything to learn from this teacher? Measured on validation rows, before training."""
     known = folder.done("headroom")
     if known is None:
@@ -178,17 +197,24 @@ def _prepare_text(folder: RunFolder, bench: Bench, lab: RoundLab, arm: Arm) -> d
         known |= {
             "answered_by_teacher": len(answers),
             "finished": sum(a["finished"] for a in answers),
-            "correct": _share_correct(bench, [bench.examples.train[s.example] for s in train], answers),
+            "correct": _share_correct(
+                bench, [bench.examples.train[s.example] for s in train], answers
+            ),
             "tokens_generated": sum(len(a["tokens"]) for a in answers),
         }
     if not rows:
-        raise RequestError("there is no text to train on", where="data",
-                           mend="give rows with completions, or let the teacher write: method: {source: teacher}")
+        raise RequestError(
+            "there is no text to train on",
+            where="data",
+            mend="give rows with completions, or let the teacher write: method: {source: teacher}",
+        )
     folder.finish("text", known)
     return known
 
 
-def _share_correct(bench: Bench, examples: list[Example], answers: list[dict[str, Any]]) -> float | None:
+def _share_correct(
+    bench: Bench, examples: list[Example], answers: list[dict[str, Any]]
+) -> float | None:
     """How many of the teacher's answers are right, as far as the data can tell."""
     verify, side = bench.examples.verify, bench.teacher
     if verify is None or side is None:
@@ -212,7 +238,9 @@ def _measure(
         measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
         judge = (lambda: teacher.judge) if bench.one_tokenizer else None
     measured["before"] = measuring.measure("before", trainings.new_student, judge)
-    order = sorted(arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9)
+    order = sorted(
+        arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9
+    )
     for arm in order:
         spec = ModelSpec(model=str(folder / arm.folder))
         load = functools.partial(load_model, spec, arm.name, bench.student.tokenizer, 0, "float32")
@@ -220,14 +248,26 @@ def _measure(
     return measured, measuring.max_new_tokens
 
 
-def _models(folder: RunFolder, bench: Bench, trainings: Trainings, arms: list[Arm]) -> dict[str, Any]:
+def _models(
+    folder: RunFolder, bench: Bench, trainings: Trainings, arms: list[Arm]
+) -> dict[str, Any]:
     recipe = bench.recipe
     size = parameters_of(bench.student.config)
     models: dict[str, Any] = {}
     if recipe.teacher is not None and bench.teacher is not None:
-        models["teacher"] = {"label": "Teacher", "source": _source(recipe.teacher), "parameters": parameters_of(bench.teacher.config)}
-    models["before"] = {"label": "Student before training", "source": _source(recipe.student), "parameters": size}
-    order = sorted(arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9)
+        models["teacher"] = {
+            "label": "Teacher",
+            "source": _source(recipe.teacher),
+            "parameters": parameters_of(bench.teacher.config),
+        }
+    models["before"] = {
+        "label": "Student before training",
+        "source": _source(recipe.student),
+        "parameters": size,
+    }
+    order = sorted(
+        arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9
+    )
     for arm in order:
         models[arm.name] = {"label": arm.label, "source": arm.folder, "parameters": size}
     return models
@@ -235,7 +275,9 @@ def _models(folder: RunFolder, bench: Bench, trainings: Trainings, arms: list[Ar
 
 def _source(spec: ModelSpec) -> str:
     origin = spec.model or f"{(spec.config or {}).get('model_type')} from scratch"
-    return origin + (", new weights" if spec.fresh else "") + (", fine-tuned here" if spec.sft else "")
+    return (
+        origin + (", new weights" if spec.fresh else "") + (", fine-tuned here" if spec.sft else "")
+    )
 
 
 def _controls(bench: Bench, arms: list[Arm]) -> dict[str, str]:
@@ -258,5 +300,3 @@ def _hashes(bench: Bench) -> dict[str, str]:
     if recipe.teacher is not None:
         hashes["teacher"] = fingerprint(recipe.teacher)
     return hashes
-
-

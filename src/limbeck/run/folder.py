@@ -39,25 +39,31 @@ class RunFolder:
         Raises:
             RequestError: Another recipe's run is there, or files that are no run.
         """
-        if not self.path.exists() or fresh and (self / "manifest.json").exists():
+        if not self.path.exists() or (fresh and (self / "manifest.json").exists()):
             return
         if not self.path.is_dir():
-            raise RequestError("the output is a file", where=str(self.path), mend="name a folder with output:")
+            raise RequestError(
+                "the output is a file", where=str(self.path), mend="name a folder with output:"
+            )
         strangers = [p.name for p in self.path.iterdir() if p.name != ".lock"]
         if not (self / "recipe.yaml").exists():
             if strangers:
-                raise RequestError("the output folder holds files that are no run of Limbeck's",
-                                   where=f"{self.path}: {', '.join(sorted(strangers)[:3])}",
-                                   mend="name an empty or new folder with output=")
+                raise RequestError(
+                    "the output folder holds files that are no run of Limbeck's",
+                    where=f"{self.path}: {', '.join(sorted(strangers)[:3])}",
+                    mend="name an empty or new folder with output=",
+                )
             return
         other = yaml.safe_load((self / "recipe.yaml").read_text(encoding="utf-8"))
         ours = yaml.safe_load(recipe.to_yaml())
         difference = _first_difference(other, ours)
         if difference:
             key, was, now = difference
-            raise RequestError("this output folder belongs to another recipe",
-                               where=f"{self.path}: {key} was {was!r} and is now {now!r}",
-                               mend="give another output=, or --fresh to delete that run and start over")
+            raise RequestError(
+                "this output folder belongs to another recipe",
+                where=f"{self.path}: {key} was {was!r} and is now {now!r}",
+                mend="give another output=, or --fresh to delete that run and start over",
+            )
 
     @contextlib.contextmanager
     def open(self, recipe: Recipe, hashes: dict[str, str], fresh: bool) -> Iterator[None]:
@@ -78,8 +84,11 @@ class RunFolder:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise RequestError("another process is working on this run", where=str(self.path),
-                                   mend="wait for it, or give another output=") from None
+                raise RequestError(
+                    "another process is working on this run",
+                    where=str(self.path),
+                    mend="wait for it, or give another output=",
+                ) from None
             if fresh:
                 self._clear()
             self._take_up(recipe, hashes)
@@ -115,8 +124,11 @@ class RunFolder:
             self.manifest = json.loads(file.read_text(encoding="utf-8"))
             for name, value in hashes.items():
                 if self.manifest["hashes"].get(name) != value:
-                    raise RequestError(f"the {name} changed since this run began", where=str(self.path),
-                                       mend="give another output=, or --fresh to start over")
+                    raise RequestError(
+                        f"the {name} changed since this run began",
+                        where=str(self.path),
+                        mend="give another output=, or --fresh to start over",
+                    )
             return
         write_text(self / "recipe.yaml", recipe.to_yaml())
         self.manifest = {
@@ -141,7 +153,9 @@ def _first_difference(was: Any, now: Any, key: str = "") -> tuple[str, Any, Any]
         for name in [*now, *(k for k in was if k not in now)]:
             if not key and name == "output":
                 continue
-            inner = _first_difference(was.get(name), now.get(name), f"{key}.{name}" if key else name)
+            inner = _first_difference(
+                was.get(name), now.get(name), f"{key}.{name}" if key else name
+            )
             if inner:
                 return inner
         return None

@@ -131,7 +131,11 @@ class Measuring:
         if len(complete) == len(sequences):
             with progress(f"reading {arm}", len(sequences), "rows") as advance:
                 read = likelihood(model, sequences, tokenizer, pad, size, advance)
-            items |= {"nats": read.nats.tolist(), "nats_tokens": read.tokens.tolist(), "bytes": read.bytes.tolist()}
+            items |= {
+                "nats": read.nats.tolist(),
+                "nats_tokens": read.tokens.tolist(),
+                "bytes": read.bytes.tolist(),
+            }
             if teacher is not None:
                 with progress(f"comparing {arm}", len(sequences), "rows") as advance:
                     near = fidelity(teacher(), model, sequences, len(tokenizer), pad, size, advance)
@@ -143,13 +147,19 @@ class Measuring:
                 }
         return items
 
-    def _answers(self, arm: str, engine: TransformersEngine, sequences: list[Sequence], tokenizer: Any) -> dict[str, list[Any]]:
-        sampling = Sampling(self.max_new_tokens, temperature=0.0, batch_size=self.bench.recipe.evaluate.batch_size)
+    def _answers(
+        self, arm: str, engine: TransformersEngine, sequences: list[Sequence], tokenizer: Any
+    ) -> dict[str, list[Any]]:
+        sampling = Sampling(
+            self.max_new_tokens, temperature=0.0, batch_size=self.bench.recipe.evaluate.batch_size
+        )
         prompts = [s.prompt for s in sequences]
         journal = self.folder / "items" / f"{arm}.jsonl"
         # The journal lives only while the model that answers is the one of this run's stage.
         key = digest(arm, prompts, asdict(sampling))
-        answers = answer_all(journal, key, prompts, lambda: engine, sampling, 0, f"answers of {arm}")
+        answers = answer_all(
+            journal, key, prompts, lambda: engine, sampling, 0, f"answers of {arm}"
+        )
         texts = [tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
         verify = self.bench.examples.verify
         assert verify is not None

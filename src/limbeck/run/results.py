@@ -1,5 +1,6 @@
 """``results.json``: what was measured, put together from finished stages."""
 
+import dataclasses
 import importlib.metadata
 import math
 import platform
@@ -17,7 +18,7 @@ SCHEMA = "limbeck.results/1"
 SAMPLES = 12
 PAIRS = (
     ("student", "sft"), ("student", "before"), ("student", "teacher"), ("sft", "teacher"),
-    ("student", "control_gold"), ("student", "control_labelled"),
+    ("student", "control_gold"), ("student", "control_labelled"), ("control_labelled", "sft"),
 )  # fmt: skip
 
 
@@ -26,7 +27,12 @@ def evaluation(measured: dict[str, Measured], bench: Bench, max_new_tokens: int)
     items = len(next(iter(measured.values())).items["key"])
     metrics = {arm: _scores(m) for arm, m in measured.items()}
     bound = max_new_tokens if bench.has_answers else None
-    return {"items": items, "kind": bench.examples.kind, "max_new_tokens": bound, "metrics": metrics}
+    return {
+        "items": items,
+        "kind": bench.examples.kind,
+        "max_new_tokens": bound,
+        "metrics": metrics,
+    }
 
 
 def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
@@ -36,7 +42,9 @@ def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
         if a not in measured or b not in measured:
             continue
         one, other = measured[a], measured[b]
-        if (right := one.array("correct")) is not None and (rival := other.array("correct")) is not None:
+        if (right := one.array("correct")) is not None and (
+            rival := other.array("correct")
+        ) is not None:
             found.append({"a": a, "b": b, "metric": "accuracy", **mcnemar(right, rival).as_dict()})
         bits, rival_bits = _bits(one), _bits(other)
         if bits is not None and rival_bits is not None:
@@ -49,19 +57,22 @@ def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
 
 def faithfulness(measured: dict[str, Measured]) -> dict[str, Any]:
     """Token-level nearness of each student to the teacher."""
-    found = {}
+    found: dict[str, Any] = {}
     for arm, m in measured.items():
         positions = m.array("positions")
         if positions is None:
             continue
-        columns = {"kl_teacher_student": "kl_teacher_student", "kl_student_teacher": "kl_student_teacher",
-                   "top1_agreement": "agree"}
-        found[arm] = {
+        columns = {
+            "kl_teacher_student": "kl_teacher_student",
+            "kl_student_teacher": "kl_student_teacher",
+            "top1_agreement": "agree",
+        }
+        entry: dict[str, Any] = {
             name: ratio_of_sums(values, positions).as_dict()
             for name, column in columns.items()
             if (values := m.array(column)) is not None and np.isfinite(values).all()
         }
-        found[arm] |= {"tokens": int(positions.sum()), "text": "data"}
+        found[arm] = {**entry, "tokens": int(positions.sum()), "text": "data"}
     return found
 
 
@@ -110,7 +121,7 @@ def method_section(bench: Bench) -> dict[str, Any]:
     """Which method, with which options."""
     method, options = bench.method, dict(bench.recipe.method)
     name = options.pop("name")
-    chosen = {f: getattr(method, f) for f in type(method).__dataclass_fields__}
+    chosen = dataclasses.asdict(method)
     return {
         "name": name,
         "formula": method.formula,
@@ -125,7 +136,9 @@ def environment() -> dict[str, Any]:
     import torch
     import transformers
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU"
+    device = (
+        torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU"
+    )
     return {
         "python": sys.version.split()[0],
         "torch": torch.__version__,

@@ -122,18 +122,32 @@ class TeacherStage:
         examples, seen = _unseen(self.bench, data) if sft.data else (self.bench.examples, 0)
         splits = {}
         for split in ("train", "validation"):
-            sequences, _ = ids(getattr(examples, split), examples.kind, data, self._side, self.bench.max_length)
+            sequences, _ = ids(
+                getattr(examples, split), examples.kind, data, self._side, self.bench.max_length
+            )
             splits[split] = [s for s in sequences if s.completion]
         if not splits["train"]:
-            raise RequestError("there is nothing to fine-tune the teacher on", where="teacher.sft.data",
-                               mend="name data with completions that the student's data does not hold")
+            raise RequestError(
+                "there is nothing to fine-tune the teacher on",
+                where="teacher.sft.data",
+                mend="name data with completions that the student's data does not hold",
+            )
         if seen:
             say(f"teacher: left out {seen} rows whose prompts the student's data holds")
-        args = arguments(sft.training, self.folder / "checkpoints" / "teacher", recipe.seed, len(splits["train"]))
+        args = arguments(
+            sft.training, self.folder / "checkpoints" / "teacher", recipe.seed, len(splits["train"])
+        )
         with progress("training teacher", args.max_steps, "steps") as advance:
             done_fit = fit(
-                model, SFT(), args, splits["train"], splits["validation"][:500], tokenizer, None,
-                recipe.generation.sampling(), advance,
+                model,
+                SFT(),
+                args,
+                splits["train"],
+                splits["validation"][:500],
+                tokenizer,
+                None,
+                recipe.generation.sampling(),
+                advance,
             )
         with new_folder(self.folder / "teacher") as partial:
             model.save_pretrained(partial)

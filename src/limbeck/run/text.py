@@ -47,8 +47,11 @@ class RoundLab:
         ]
         kept = [s for s in finished if len(s) <= self.bench.max_length]
         if not kept:
-            raise LimbeckError("no answer of the teacher came to an end", where=str(self.folder),
-                               mend="raise generation.max_new_tokens, or check the teacher's end-of-sequence token")
+            raise LimbeckError(
+                "no answer of the teacher came to an end",
+                where=str(self.folder),
+                mend="raise generation.max_new_tokens, or check the teacher's end-of-sequence token",
+            )
         return kept
 
     def teacher_answers(self) -> list[dict[str, Any]]:
@@ -57,7 +60,15 @@ class RoundLab:
         sampling = self.bench.recipe.generation.sampling()
         seed = seed_for("teacher text", self.bench.recipe.seed)
         key = digest(prompts, asdict(sampling), seed, self.teacher_hash)
-        return answer_all(self.folder / "teacher.jsonl", key, prompts, self.teacher, sampling, seed, "teacher answers")
+        return answer_all(
+            self.folder / "teacher.jsonl",
+            key,
+            prompts,
+            self.teacher,
+            sampling,
+            seed,
+            "teacher answers",
+        )
 
     def _in_students_ids(self, tokens: list[int]) -> tuple[int, ...]:
         if self.bench.one_tokenizer:

@@ -34,7 +34,9 @@ class Sources:
         self, sequences: Rows[Sequence], engine: Engine | None, author: Author, seed: int
     ) -> list[Sequence]:
         if engine is None:
-            raise ValueError(f"this method samples from the {author.name.lower()}: give it an engine")
+            raise ValueError(
+                f"this method samples from the {author.name.lower()}: give it an engine"
+            )
         done = engine.generate([s.prompt for s in sequences], self.sampling, seed)
         return [
             replace(s, completion=c.tokens, author=author)

@@ -1,7 +1,7 @@
 """What is imitated at each position."""
 
-from limbeck.targets.base import Dense, Projected, Target
 from limbeck.targets.backbone import causal_lm, check_head, head_of, last_hidden
+from limbeck.targets.base import Dense, Projected, Target
 from limbeck.targets.teacher import ModelTeacher, Teacher
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from limbeck.divergences import Head
 from limbeck.errors import LimbeckError
 
 
-def causal_lm(model: nn.Module) -> nn.Module:
+def causal_lm(model: Any) -> Any:
     """The transformers model inside the wrappers of DDP, torch.compile and PEFT."""
     while True:
         if hasattr(model, "module"):
@@ -23,7 +24,7 @@ def causal_lm(model: nn.Module) -> nn.Module:
             return model
 
 
-def last_hidden(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+def last_hidden(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
     """Hidden states that the head would see, ``[B, T, H]``.
 
     The call goes through the outermost module, because DDP synchronises gradients only for
@@ -92,7 +93,7 @@ def check_head(model: nn.Module, name: str) -> None:
         )
 
 
-def _inputs(inner: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, object]:
+def _inputs(inner: Any, batch: Mapping[str, Any]) -> dict[str, object]:
     accepted = inspect.signature(inner.forward).parameters
     extras: dict[str, object] = {"use_cache": False, "logits_to_keep": 1}
     if "position_ids" in batch:

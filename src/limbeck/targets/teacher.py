@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from limbeck.targets.backbone import head_of, last_hidden
 from limbeck.targets.base import Projected, Target
 
-Teacher = Callable[[Mapping[str, Tensor], Tensor], Target]
+Teacher = Callable[[Mapping[str, Any], Tensor], Target]
 """``(batch, where) -> target``: ``where [B, T-1]`` marks the positions to judge."""
 
 
@@ -24,13 +25,13 @@ class ModelTeacher:
             teacher, or ``""`` for the base model without any. One base then serves both.
     """
 
-    def __init__(self, model: nn.Module, vocabulary: int | None = None, adapter: str | None = None):
+    def __init__(self, model: Any, vocabulary: int | None = None, adapter: str | None = None):
         self.model, self.vocabulary, self.adapter = model, vocabulary, adapter
         if adapter is None:
             model.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def __call__(self, batch: Mapping[str, Tensor], where: Tensor) -> Target:
+    def __call__(self, batch: Mapping[str, Any], where: Tensor) -> Target:
         """The teacher's distribution at each marked position."""
         with self.active():
             hidden = last_hidden(self.model, batch)

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 MARK = "complete"
 
 
-class MarkComplete(TrainerCallback):  # type: ignore[misc]
+class MarkComplete(TrainerCallback):
     """Marks a checkpoint once all of its files are there.
 
     The Trainer writes a checkpoint file by file under its final name, so a killed process leaves
@@ -29,7 +29,11 @@ class MarkComplete(TrainerCallback):  # type: ignore[misc]
 
 def newest_complete(folder: Path) -> Path | None:
     """The newest complete checkpoint of a folder; incomplete ones are deleted."""
-    found = {int(m[1]): p for p in folder.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))}
+    found = {
+        int(m[1]): p
+        for p in folder.glob("checkpoint-*")
+        if (m := re.fullmatch(r"checkpoint-(\d+)", p.name))
+    }
     for step, path in list(found.items()):
         if not (path / MARK).exists():
             shutil.rmtree(path)

@@ -131,7 +131,14 @@ def fit(
     with writing(Path(args.output_dir)):
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     history = trainer.state.log_history
-    skip = ("epoch", "step", "grad_norm", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+    skip = (
+        "epoch",
+        "step",
+        "grad_norm",
+        "eval_runtime",
+        "eval_samples_per_second",
+        "eval_steps_per_second",
+    )
     tidy = [{"step": h["step"], **{k: v for k, v in h.items() if k not in skip}} for h in history]
     return Fit(
         steps=trainer.state.global_step,
@@ -142,7 +149,7 @@ def fit(
     )
 
 
-class _Advance(TrainerCallback):  # type: ignore[misc]
+class _Advance(TrainerCallback):
     """Moves the progress bar."""
 
     def __init__(self, advance: Advance):

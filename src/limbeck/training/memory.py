@@ -10,7 +10,7 @@ from transformers.trainer_callback import ExportableState
 from limbeck.errors import LimbeckError
 
 
-class Memory(TrainerCallback, ExportableState):  # type: ignore[misc]
+class Memory(TrainerCallback, ExportableState):
     """The method's state, advanced once per optimiser step and saved with the checkpoint."""
 
     def __init__(self, trainer: Any):
@@ -55,7 +55,11 @@ class Memory(TrainerCallback, ExportableState):  # type: ignore[misc]
         saved = state.stateful_callbacks.get(type(self).__name__)
         if saved and state.global_step > 0:
             kept = saved["attributes"]
-            self.value, self.tokens, self.sequences = kept["value"], kept["tokens"], kept["sequences"]
+            self.value, self.tokens, self.sequences = (
+                kept["value"],
+                kept["tokens"],
+                kept["sequences"],
+            )
             self.since_log = kept["since_log"]
 
     def state(self) -> dict[str, Any]:

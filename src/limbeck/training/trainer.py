@@ -14,13 +14,13 @@ from transformers.trainer_utils import EvalLoopOutput
 from limbeck.data import Batch, Sequence, Tokens, collate, supervised
 from limbeck.divergences import linear_loss
 from limbeck.engines import Sampling
+from limbeck.engines.special_tokens import end_ids, pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.methods import Method, Step
 from limbeck.sources import Sources
 from limbeck.targets import ModelTeacher, Teacher, check_head, head_of, last_hidden
 from limbeck.training.memory import Memory
 from limbeck.training.rows import as_sequences
-from limbeck.engines.special_tokens import end_ids, pad_id
 
 
 class DistillTrainer(Trainer):
@@ -85,7 +85,9 @@ class DistillTrainer(Trainer):
             args=args,
             data_collator=list,  # padding waits until the sequences have been chosen
             train_dataset=as_sequences(train_dataset, processing_class, ends),
-            eval_dataset=None if eval_dataset is None else as_sequences(eval_dataset, processing_class, ends),
+            eval_dataset=None
+            if eval_dataset is None
+            else as_sequences(eval_dataset, processing_class, ends),
             processing_class=processing_class,
             **kwargs,
         )
@@ -98,7 +100,9 @@ class DistillTrainer(Trainer):
     def step(self) -> Step:
         """Where training stands."""
         s = self.state
-        return Step(s.global_step, s.max_steps, self.args.seed, self.args.process_index, self.memory.value)
+        return Step(
+            s.global_step, s.max_steps, self.args.seed, self.args.process_index, self.memory.value
+        )
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
@@ -109,7 +113,9 @@ class DistillTrainer(Trainer):
         chosen = self.method.sequences(rows, self.sources, self.step())
         each = len(chosen) // max(len(rows), 1)
         parts = iter(chosen)
-        batches = [self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window]
+        batches = [
+            self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window
+        ]
         count = sum((self._count(b["labels"]) for b in batches), start=torch.zeros(()))
         tokens = sum(int(supervised(b["labels"]).sum()) for b in batches)
         self.memory.saw(tokens, len(chosen))
@@ -150,7 +156,9 @@ class DistillTrainer(Trainer):
 
         def row_loss(logits: Tensor, rows: slice) -> Tensor:
             part = None if target is None else target[rows]
-            terms = self.method.loss(Tokens(logits, part, label[rows], row[rows], author[rows]), step)
+            terms = self.method.loss(
+                Tokens(logits, part, label[rows], row[rows], author[rows]), step
+            )
             for name, value in terms.items():
                 sums[name] = sums[name] + (value.detach() * weight[rows]).sum()
             return torch.stack(list(terms.values())).sum(0) * weight[rows]
@@ -196,9 +204,14 @@ class DistillTrainer(Trainer):
             _, terms = self._sums(self.model, batch)
             for name, value in {"count": self._count(batch["labels"]), **terms}.items():
                 totals[name] = totals.get(name, 0.0) + value
-        count, *sums = (self.accelerator.reduce(totals[k]).item() for k in sorted(totals, key=lambda k: (k != "count", k)))
+        count, *sums = (
+            self.accelerator.reduce(totals[k]).item()
+            for k in sorted(totals, key=lambda k: (k != "count", k))
+        )
         names = sorted(k for k in totals if k != "count")
-        means = {f"{metric_key_prefix}_{n}": s / max(count, 1) for n, s in zip(names, sums, strict=True)}
+        means = {
+            f"{metric_key_prefix}_{n}": s / max(count, 1) for n, s in zip(names, sums, strict=True)
+        }
         metrics = {f"{metric_key_prefix}_loss": sum(means.values()), **means}
         return EvalLoopOutput(None, None, metrics, len(dataset))
 
