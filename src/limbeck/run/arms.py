@@ -4,17 +4,17 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.bench import Bench, ids
 from limbeck.console import progress
 from limbeck.data import Sequence
-from limbeck.files import new_folder
 from limbeck.methods import SFT, Method
 from limbeck.models import add_lora, load_model
+from limbeck.ranks import rank
 from limbeck.run.folder import RunFolder
+from limbeck.run.saving import as_result, plain, save
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab
 from limbeck.targets import check_head
@@ -128,15 +128,11 @@ class Trainings:
         Returns:
             What ``results.json`` says of it under ``training``.
         """
-        known = self.folder.done(f"train {arm.name}")
-        if known is not None:
-            return known
-        with self.folder.timed(f"train {arm.name}"):
-            done = self._fit(arm, steps)
-        result = {**asdict(done), "supervised_tokens": done.tokens}
-        del result["tokens"]
-        self.folder.finish(f"train {arm.name}", result)
-        shutil.rmtree(self.folder / "checkpoints" / arm.name, ignore_errors=True)
+        result = self.folder.once(
+            f"train {arm.name}", lambda: as_result(self._fit(arm, steps)), everywhere=True
+        )
+        if rank() == 0:
+            shutil.rmtree(self.folder / "checkpoints" / arm.name, ignore_errors=True)
         return result
 
     def _fit(self, arm: Arm, steps: int) -> Fit:
@@ -166,22 +162,6 @@ class Trainings:
             )
         save(plain(model), bench.student.tokenizer, self.folder / arm.folder)
         return done
-
-
-def plain(model: Any) -> Any:
-    """A transformers model without adapters: a trained one is merged into its base."""
-    if not hasattr(model, "merge_and_unload"):
-        return model
-    for name in [n for n in model.peft_config if n != model.active_adapter]:
-        model.delete_adapter(name)
-    return model.merge_and_unload()
-
-
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a folder that ``AutoModelForCausalLM`` loads; it is whole or not there."""
-    with new_folder(folder) as partial:
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
 
 
 def peak_memory_bytes() -> int:

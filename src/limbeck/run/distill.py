@@ -95,14 +95,14 @@ def distill(recipe: Recipe, *, fresh: bool = False, name: str | None = None) -> 
     """
     folder = RunFolder(recipe.output)
     folder.check(recipe, fresh)
+    if folder.finished and not fresh:
+        say(f"this run is finished: {folder / 'report.html'} (--fresh starts over)")
+        return read_run(folder.path)
     bench = open_bench(recipe)
     findings = examine(bench, folder.path)
     refuse(findings)
     with folder.open(recipe, _hashes(bench), fresh):
-        if folder.done("report") is None or not (folder / "results.json").exists():
-            _work(folder, bench, findings, name or folder.path.name)
-        else:
-            say(f"this run is finished: {folder / 'report.html'}")
+        _work(folder, bench, findings, name or folder.path.name)
     return read_run(folder.path)
 
 
@@ -111,7 +111,7 @@ def _work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -
     teacher = TeacherStage(folder, bench)
     trained = {"teacher": log} if (log := teacher.prepare()) else {}
     trainings = Trainings(folder, bench, teacher)
-    if recipe.teacher is not None and bench.method.imitates | bench.method.teacher_writes:
+    if bench.method.imitates or bench.method.teacher_writes:
         findings = [*findings, _headroom(folder, bench, teacher, trainings)]
 
     lab = RoundLab(
@@ -121,95 +121,90 @@ def _work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -
         teacher.hash if recipe.teacher else "",
     )
     arms = arms_of(bench, lab)
-    text = _prepare_text(folder, bench, lab, arms[-1])
+    text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
     steps = trainings.steps(text["sequences"])
-    for arm in arms:
-        trained[arm.name] = trainings.train(arm, steps)
-
+    trained |= {arm.name: trainings.train(arm, steps) for arm in arms}
     measured, max_new_tokens = _measure(folder, bench, teacher, trainings, arms)
+
+    seconds = folder.seconds()
+    written = trained["student"]["tokens_written"]
     found = {
         "schema": put.SCHEMA,
         "name": name,
         "created": put.now(),
         "limbeck": folder.manifest["limbeck"],
         "seed": recipe.seed,
-        "models": _models(folder, bench, trainings, arms),
+        "models": _models(folder, bench, arms),
         "evaluation": put.evaluation(measured, bench, max_new_tokens),
         "comparisons": put.comparisons(measured),
         "fidelity": put.faithfulness(measured),
         "training": {
-            arm: {**log, "seconds": folder.seconds().get(f"train {arm}", 0.0)}
+            arm: {**log, "seconds": seconds.get(f"train {arm}", 0.0)}
             for arm, log in trained.items()
         },
-        "text": {k: v for k, v in text.items() if k != "sequences"},
+        "text": {**text, "on_policy_tokens": written},
         "data": put.data_section(bench),
         "samples": put.samples(measured),
         "controls": _controls(bench, arms),
         "method": put.method_section(bench),
         "doctor": [asdict(f) for f in findings],
         "costs": {
-            "wall_seconds": folder.seconds(),
+            "wall_seconds": seconds,
             "peak_memory_bytes": peak_memory_bytes(),
-            "tokens_generated": text["tokens_generated"],
+            "tokens_generated": text["tokens_generated"] + written,
         },
         "environment": put.environment(),
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "command": f"limbeck distill {folder / 'recipe.yaml'}",
     }
+    folder.once("report", lambda: _report(folder, found))
+
+
+def _report(folder: RunFolder, found: dict[str, Any]) -> dict[str, Any]:
     found["verdict"] = verdict(found)
-    write_json(folder / "results.json", found)
     with writing(folder / "report.html"):
         write_report(found, folder / "report.html")
-    folder.finish("report", {})
+    write_json(folder / "results.json", found)
+    return {}
 
 
 def _headroom(
     folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings
 ) -> Finding:
     """Is there anything to learn from this teacher? Measured on validation rows, before training."""
-    known = folder.done("headroom")
-    if known is None:
-        with folder.timed("headroom"):
-            known = asdict(headroom(bench, teacher.model, trainings.new_student()))
-        folder.finish("headroom", known)
+    known = folder.once(
+        "headroom", lambda: asdict(headroom(bench, teacher.model, trainings.new_student()))
+    )
     finding = Finding(**known)
     if finding.status != "ok":
         say(f"[yellow]{finding.what}[/] {finding.why} {finding.mend}")
     return finding
 
 
-def _prepare_text(folder: RunFolder, bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
+def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     """Write the round's text, and say in numbers what it is."""
-    known = folder.done("text")
-    if known is not None:
-        return known
-    with folder.timed("text"):
-        rows = arm.rows()
-    train = bench.sequences["train"]
-    known = {
-        "sequences": len(rows),
-        "prompts": len(train),
-        "labelled": sum(bool(s.completion) for s in train),
-        "tokens_generated": 0,
-    }
-    if arm.method.teacher_writes:
-        answers = lab.teacher_answers()
-        known |= {
-            "answered_by_teacher": len(answers),
-            "finished": sum(a["finished"] for a in answers),
-            "correct": _share_correct(
-                bench, [bench.examples.train[s.example] for s in train], answers
-            ),
-            "tokens_generated": sum(len(a["tokens"]) for a in answers),
-        }
+    rows, train = arm.rows(), bench.sequences["train"]
     if not rows:
         raise RequestError(
             "there is no text to train on",
             where="data",
             mend="give rows with completions, or let the teacher write: method: {source: teacher}",
         )
-    folder.finish("text", known)
-    return known
+    said = {
+        "sequences": len(rows),
+        "prompts": len(train),
+        "labelled": sum(bool(s.completion) for s in train),
+        "tokens_generated": 0,
+    }
+    if not arm.method.teacher_writes:
+        return said
+    answers = lab.teacher_answers()
+    return said | {
+        "answered_by_teacher": len(answers),
+        "finished": sum(a["finished"] for a in answers),
+        "correct": _share_correct(bench, [bench.examples.train[s.example] for s in train], answers),
+        "tokens_generated": sum(len(a["tokens"]) for a in answers),
+    }
 
 
 def _share_correct(
@@ -248,9 +243,7 @@ def _measure(
     return measured, measuring.max_new_tokens
 
 
-def _models(
-    folder: RunFolder, bench: Bench, trainings: Trainings, arms: list[Arm]
-) -> dict[str, Any]:
+def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
     recipe = bench.recipe
     size = parameters_of(bench.student.config)
     models: dict[str, Any] = {}

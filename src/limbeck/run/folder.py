@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 
 from limbeck.errors import RequestError
 from limbeck.files import write_json, write_text, writing
+from limbeck.ranks import rank, wait_for_everyone
 from limbeck.recipe import Recipe
 
 SCHEMA = "limbeck.manifest/1"
@@ -77,6 +78,58 @@ class RunFolder:
         Raises:
             RequestError: Another process works here, or models or data have changed.
         """
+        with contextlib.ExitStack() as held:
+            if rank() == 0:
+                held.enter_context(self._locked())
+                if fresh:
+                    self._clear()
+                self._take_up(recipe, hashes)
+            wait_for_everyone()
+            self.manifest = self._read()
+            yield
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything is done."""
+        return (self / "results.json").exists() and (self / "report.html").exists()
+
+    def done(self, stage: str) -> dict[str, Any] | None:
+        """What a finished stage left in the manifest, or None."""
+        return self.manifest["stages"].get(stage, {}).get("result")
+
+    def once(
+        self, stage: str, work: Callable[[], dict[str, Any]], everywhere: bool = False
+    ) -> dict[str, Any]:
+        """Do a stage unless it has been done; what it returns is kept in the manifest.
+
+        Args:
+            stage: Its name.
+            work: Does it. Interrupted, it is called again by the next run and must go on there.
+            everywhere: Whether all processes take part; otherwise the others wait for the first.
+
+        Returns:
+            The result, of now or then.
+        """
+        if self.done(stage) is None:
+            began = time.monotonic()
+            entry = self.manifest["stages"].setdefault(stage, {})
+            try:
+                if everywhere or rank() == 0:
+                    entry["result"] = work()
+            finally:
+                entry["seconds"] = round(entry.get("seconds", 0.0) + time.monotonic() - began, 2)
+                if rank() == 0:
+                    self._write()
+            wait_for_everyone()
+            self.manifest = self._read()
+        return self.manifest["stages"][stage]["result"]
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage, interrupted attempts included as far as they could tell."""
+        return {name: entry.get("seconds", 0.0) for name, entry in self.manifest["stages"].items()}
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self / ".lock").open("w")
@@ -89,56 +142,32 @@ class RunFolder:
                     where=str(self.path),
                     mend="wait for it, or give another output=",
                 ) from None
-            if fresh:
-                self._clear()
-            self._take_up(recipe, hashes)
             yield
-
-    def done(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left in the manifest, or None."""
-        return self.manifest["stages"].get(stage, {}).get("result")
-
-    def finish(self, stage: str, result: dict[str, Any]) -> None:
-        """Record that a stage is complete."""
-        self.manifest["stages"].setdefault(stage, {})["result"] = result
-        write_json(self / "manifest.json", self.manifest)
-
-    @contextlib.contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time spent here to the stage's, over interruptions as well."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            entry = self.manifest["stages"].setdefault(stage, {})
-            entry["seconds"] = round(entry.get("seconds", 0.0) + time.monotonic() - began, 2)
-            write_json(self / "manifest.json", self.manifest)
-
-    def seconds(self) -> dict[str, float]:
-        """Wall time of each stage."""
-        return {name: entry.get("seconds", 0.0) for name, entry in self.manifest["stages"].items()}
 
     def _take_up(self, recipe: Recipe, hashes: dict[str, str]) -> None:
-        file = self / "manifest.json"
-        if file.exists():
-            self.manifest = json.loads(file.read_text(encoding="utf-8"))
-            for name, value in hashes.items():
-                if self.manifest["hashes"].get(name) != value:
-                    raise RequestError(
-                        f"the {name} changed since this run began",
-                        where=str(self.path),
-                        mend="give another output=, or --fresh to start over",
-                    )
-            return
-        write_text(self / "recipe.yaml", recipe.to_yaml())
-        self.manifest = {
-            "schema": SCHEMA,
-            "limbeck": importlib.metadata.version("limbeck"),
-            "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "hashes": hashes,
-            "stages": {},
-        }
-        write_json(file, self.manifest)
+        if not (self / "manifest.json").exists():
+            write_text(self / "recipe.yaml", recipe.to_yaml())
+            self.manifest = {
+                "schema": SCHEMA,
+                "limbeck": importlib.metadata.version("limbeck"),
+                "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "hashes": hashes,
+                "stages": {},
+            }
+            self._write()
+        for name, value in hashes.items():
+            if self._read()["hashes"].get(name) != value:
+                raise RequestError(
+                    f"the {name} changed since this run began",
+                    where=str(self.path),
+                    mend="give another output=, or --fresh to start over",
+                )
+
+    def _read(self) -> dict[str, Any]:
+        return json.loads((self / "manifest.json").read_text(encoding="utf-8"))
+
+    def _write(self) -> None:
+        write_json(self / "manifest.json", self.manifest)
 
     def _clear(self) -> None:
         for entry in self.path.iterdir():

@@ -100,14 +100,15 @@ class Measuring:
             teacher: To compare it with, token by token; None where there is none.
         """
         path = self.folder / "items" / f"{arm}.parquet"
-        if self.folder.done(f"evaluate {arm}") is not None and path.exists():
-            return Measured(pq.read_table(path).to_pydict())
-        with self.folder.timed(f"evaluate {arm}"):
+
+        def work() -> dict[str, Any]:
             items = self._measure(arm, model, teacher)
             with new_file(path) as partial:
                 pq.write_table(pa.table(items), partial)
-        self.folder.finish(f"evaluate {arm}", {"items": len(self.rows.examples)})
-        return Measured(items)
+            return {"items": len(self.rows.examples)}
+
+        self.folder.once(f"evaluate {arm}", work)
+        return Measured(pq.read_table(path).to_pydict())
 
     def _measure(
         self, arm: str, load: Callable[[], Any], teacher: Callable[[], ModelTeacher] | None

@@ -1,6 +1,5 @@
 """The teacher of a run: fine-tuned if the recipe asks for it, loaded once, shared by all arms."""
 
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
@@ -10,11 +9,11 @@ from limbeck.data import DataSpec, Examples, load_examples
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import RequestError
-from limbeck.files import new_folder
 from limbeck.methods import SFT
 from limbeck.models import fingerprint, load_model, place
 from limbeck.recipe import ModelSpec, TeacherSFT
 from limbeck.run.folder import RunFolder
+from limbeck.run.saving import as_result, save
 from limbeck.sources import seed_for
 from limbeck.targets import ModelTeacher, check_head
 from limbeck.training import arguments, fit
@@ -40,12 +39,10 @@ class TeacherStage:
         spec = self.bench.recipe.teacher
         if spec is None or spec.sft is None:
             return None
-        known = self.folder.done("train teacher")
-        if known is None:
-            with self.folder.timed("train teacher"):
-                known = self._fine_tune(spec, spec.sft)
-            self.folder.finish("train teacher", known)
-        return known
+        sft = spec.sft
+        return self.folder.once(
+            "train teacher", lambda: self._fine_tune(spec, sft), everywhere=True
+        )
 
     @cached_property
     def model(self) -> Any:
@@ -149,12 +146,8 @@ class TeacherStage:
                 recipe.generation.sampling(),
                 advance,
             )
-        with new_folder(self.folder / "teacher") as partial:
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-        result = {**asdict(done_fit), "supervised_tokens": done_fit.tokens, "left_out_rows": seen}
-        del result["tokens"]
-        return result
+        save(model, tokenizer, self.folder / "teacher")
+        return {**as_result(done_fit), "left_out_rows": seen}
 
 
 def _unseen(bench: Bench, data: DataSpec) -> tuple[Examples, int]:

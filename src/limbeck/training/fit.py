@@ -43,6 +43,7 @@ class Fit:
     Attributes:
         steps: Optimiser steps.
         tokens: Supervised tokens trained on, over all ranks.
+        tokens_written: Those that the student wrote itself.
         sequences: Sequences trained on, over all ranks.
         curve: Logged values, ``{"step", "loss", term: nats, "learning_rate"}``.
         eval_curve: ``{"step", "eval_loss", ...}`` on the validation text.
@@ -50,6 +51,7 @@ class Fit:
 
     steps: int
     tokens: int
+    tokens_written: int
     sequences: int
     curve: list[dict[str, float]]
     eval_curve: list[dict[str, float]]
@@ -143,6 +145,7 @@ def fit(
     return Fit(
         steps=trainer.state.global_step,
         tokens=_total(trainer, trainer.memory.tokens),
+        tokens_written=_total(trainer, trainer.memory.written),
         sequences=_total(trainer, trainer.memory.sequences),
         curve=[h for h in tidy if "loss" in h],
         eval_curve=[h for h in tidy if "eval_loss" in h],

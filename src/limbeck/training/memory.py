@@ -1,13 +1,17 @@
 """What training remembers: the method's state, the means of its terms, the tokens it saw."""
 
 import math
+from collections.abc import Sequence as Rows
 from typing import Any
 
 from torch import Tensor
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
+from limbeck.data import Author, Sequence
 from limbeck.errors import LimbeckError
+
+KEPT = ("value", "tokens", "sequences", "written", "since_log")
 
 
 class Memory(TrainerCallback, ExportableState):
@@ -16,14 +20,15 @@ class Memory(TrainerCallback, ExportableState):
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.value: dict[str, float] = dict(trainer.method.init())
-        self.tokens = self.sequences = 0
+        self.tokens = self.sequences = self.written = 0
         self.sums: dict[str, Tensor] = {}
         self.since_log: list[dict[str, float]] = []
 
-    def saw(self, tokens: int, sequences: int) -> None:
-        """Count what this rank trains on."""
-        self.tokens += tokens
-        self.sequences += sequences
+    def saw(self, rows: Rows[Sequence]) -> None:
+        """Count what this rank trains on, and what the student wrote of it."""
+        self.sequences += len(rows)
+        self.tokens += sum(len(s.completion) for s in rows)
+        self.written += sum(len(s.completion) for s in rows if s.author is Author.STUDENT)
 
     def add(self, shares: dict[str, Tensor]) -> None:
         """Add a micro-batch's share of the step's means."""
@@ -54,15 +59,9 @@ class Memory(TrainerCallback, ExportableState):
         """Take up the state of the checkpoint that training resumes from."""
         saved = state.stateful_callbacks.get(type(self).__name__)
         if saved and state.global_step > 0:
-            kept = saved["attributes"]
-            self.value, self.tokens, self.sequences = (
-                kept["value"],
-                kept["tokens"],
-                kept["sequences"],
-            )
-            self.since_log = kept["since_log"]
+            for name in KEPT:
+                setattr(self, name, saved["attributes"][name])
 
     def state(self) -> dict[str, Any]:
         """What goes into ``trainer_state.json``."""
-        kept = ("value", "tokens", "sequences", "since_log")
-        return {"args": {}, "attributes": {name: getattr(self, name) for name in kept}}
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in KEPT}}

@@ -117,8 +117,7 @@ class DistillTrainer(Trainer):
             self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window
         ]
         count = sum((self._count(b["labels"]) for b in batches), start=torch.zeros(()))
-        tokens = sum(int(supervised(b["labels"]).sum()) for b in batches)
-        self.memory.saw(tokens, len(chosen))
+        self.memory.saw(chosen)
         return batches, self.accelerator.gather(count.to(device)).sum()
 
     def compute_loss(

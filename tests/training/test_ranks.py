@@ -1,0 +1,71 @@
+"""Two ranks are one rank with the same global batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import limbeck
+
+from .ranks_worker import CASES, run
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    roots = [Path(__file__).parents[1], Path(limbeck.__file__).parents[1]]
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
+            *("-m", "training.ranks_worker", str(folder), "1"),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, roots))},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return torch.load(folder / "result.pt")
+
+
+@pytest.fixture(scope="module")
+def one_rank(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("one"), 2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_are_the_same(one_rank, two_ranks, name):
+    """Two GPUs would train with half, or twice, the learning rate of one."""
+    assert (one_rank[name]["ranks"], two_ranks[name]["ranks"]) == (1, 2)
+    one, two = one_rank[name]["weights"], two_ranks[name]["weights"]
+    assert one.keys() == two.keys()
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-8, atol=1e-10, msg=key)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["loss", "eval_loss"])
+def test_losses_and_terms_are_the_same(one_rank, two_ranks, name, kind):
+    """A curve would depend on the number of ranks; an evaluation would count rows twice."""
+    ignored = ("runtime", "per_second", "epoch", "step")
+    curves = [
+        [
+            {k: v for k, v in h.items() if not k.endswith(ignored)}
+            for h in ranks[name]["log"]
+            if kind in h
+        ]
+        for ranks in (one_rank, two_ranks)
+    ]
+    assert len(curves[0]) == len(curves[1]) == {"loss": 4, "eval_loss": 2}[kind]
+    for one, two in zip(*curves, strict=True):
+        assert len(one) >= 2 and two == pytest.approx(one, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_tokens_are_seen(one_rank, two_ranks, name):
+    assert one_rank[name]["seen"] == two_ranks[name]["seen"]
+    assert one_rank[name]["seen"][1] == 4 * 8
