@@ -50,7 +50,9 @@ def test_greedy_equals_decoding_one_by_one_without_a_cache(llama, seed):
 def test_the_model_sees_no_padding_whatever_stands_there(llama):
     """A pad id that is a real token must not be read."""
     model = llama(0)
-    one, other = (TransformersEngine(model, p, {EOS}).generate(prompts(), GREEDY, 0) for p in (0, 17))
+    one, other = (
+        TransformersEngine(model, p, {EOS}).generate(prompts(), GREEDY, 0) for p in (0, 17)
+    )
     assert one == other
 
 

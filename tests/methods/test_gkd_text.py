@@ -47,7 +47,9 @@ def test_the_students_text_replaces_the_completion_and_nothing_else():
 
 def test_ranks_and_steps_sample_with_different_seeds():
     """Every rank would draw the same noise, so that the batch has fewer samples than it seems."""
-    seeds = {Step(i, 9, seed=s, rank=r).sampling_seed for i in range(9) for s in (0, 1) for r in (0, 1)}
+    seeds = {
+        Step(i, 9, seed=s, rank=r).sampling_seed for i in range(9) for s in (0, 1) for r in (0, 1)
+    }
     assert len(seeds) == 36
     assert Step(3, 9, seed=1, rank=1).sampling_seed == Step(3, 99, seed=1, rank=1).sampling_seed
 

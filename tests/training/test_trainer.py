@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 import torch
-from conftest import EOS, PAD
 from peft import LoraConfig, get_peft_model
 from transformers import TrainerCallback
 
+from conftest import EOS, PAD
 from limbeck.data import Author, Sequence, collate
 from limbeck.divergences import forward_kl
 from limbeck.engines import Sampling, Scripted
@@ -326,9 +326,7 @@ def test_sft_is_the_models_own_loss(tmp_path):
     same_weights(gradient, {n: p.grad for n, p in student.named_parameters()}, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "method", [KD(), RevKD(), GKD(lmbda=0.0)], ids=lambda m: type(m).__name__
-)
+@pytest.mark.parametrize("method", [KD(), RevKD(), GKD(lmbda=0.0)], ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_student_that_is_its_teacher_stands_still(tmp_path, method, dtype):
     student, teacher = make_student(5, dtype), make_student(5, dtype)

@@ -1,9 +1,9 @@
 """A student, a teacher, eight rows of unequal length, and a trainer for them."""
 
 import torch
-from conftest import EOS, build_llama, build_tokenizer
 from transformers import TrainingArguments
 
+from conftest import EOS, build_llama, build_tokenizer
 from limbeck.data import Author, Sequence
 from limbeck.training import DistillTrainer
 

@@ -1,0 +1,1 @@
+"""Programs that measure; their tables are kept in ``benchmarks/results``."""
