@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from limbeck.engines import Completion, Sampling
 from limbeck.engines.transformers import TransformersEngine
@@ -45,6 +46,17 @@ def test_greedy_equals_decoding_one_by_one_without_a_cache(llama, seed):
     done = TransformersEngine(model, PAD, {EOS}).generate(prompts(), GREEDY, seed=0)
     assert [c.tokens for c in done] == [naive(model, p, 8) for p in prompts()]
     assert len({c.tokens for c in done}) > 3
+
+
+def test_padding_does_not_move_learned_positions():
+    """Llama's positions are relative and forgive it; GPT-2's are not."""
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=32, n_embd=16, n_layer=2, n_head=2, n_positions=32, initializer_range=0.4
+    )
+    model = GPT2LMHeadModel(config).eval()
+    done = TransformersEngine(model, PAD, {EOS}).generate(prompts(), GREEDY, seed=0)
+    assert [c.tokens for c in done] == [naive(model, p, 8) for p in prompts()]
 
 
 def test_the_model_sees_no_padding_whatever_stands_there(llama):

@@ -168,7 +168,7 @@ FULL: dict[str, Any] = {
     "text": {
         "prompts": 2300,
         "labelled": 300,
-        "answered_by_teacher": 2000,
+        "answered_by_teacher": 2300,
         "finished": 2000,
         "correct": 0.98,
         "on_policy_tokens": None,

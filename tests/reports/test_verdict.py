@@ -97,8 +97,8 @@ def test_controls_without_a_test_carry_no_conclusion():
 
 def test_without_controls_the_origin_is_open_and_the_way_to_find_out_is_named():
     text = verdict(_without_controls(full()))
-    assert "Where the gain comes from is open: SFT saw 300 labelled rows" in text
-    assert "2,000 prompts answered by the teacher" in text
+    assert "2,000 of which nobody had labelled (SFT saw only the 300 labelled rows)" in text
+    assert "the teacher's work on 2,300 prompts" in text
     assert "two controls would tell" in text
     assert "--controls" in text
 
@@ -115,7 +115,7 @@ def test_the_same_prompts_for_both_need_no_control():
     results = _without_controls(full())
     results["text"] |= {"prompts": 300, "labelled": 300, "answered_by_teacher": 300}
     text = verdict(results)
-    assert "Both saw the same 300 labelled prompts" in text
+    assert "Both saw the same 300 labelled rows" in text
     assert "--controls" not in text
 
 

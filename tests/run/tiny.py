@@ -1,11 +1,15 @@
 """A run of a few seconds: two small models, sums of two or three digits, a handful of rows."""
 
 import copy
+import functools
 import hashlib
+import importlib
+import itertools
 import json
 import multiprocessing
 import os
 import re
+import signal
 from pathlib import Path
 
 import yaml
@@ -101,8 +105,14 @@ def numbers(run):
     return json.loads(re.sub(re.escape(str(run)), "RUN", json.dumps(found)))
 
 
-def work(mapping):
-    """Run a recipe in this process, on one thread."""
+def work(mapping, kill=None):
+    """Run a recipe in this process, on one thread.
+
+    Args:
+        mapping: The recipe.
+        kill: ``(place, word, count)``: die, as by ``kill -9``, at the count-th call of the function
+            at that place (``module:Class.function``) that has the word among its arguments.
+    """
     import torch
 
     from limbeck.console import console
@@ -112,16 +122,42 @@ def work(mapping):
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     console.quiet = True
     torch.set_num_threads(1)
+    if kill is not None:
+        _die_at(*kill)
     return distill(parse_recipe(mapping))
 
 
-def process(mapping):
+def start(mapping, kill=None):
     """A process that runs a recipe; started, and as easy to kill as any.
 
     A server that has imported everything forks it, so that it takes no ten seconds to begin.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["limbeck.run", "limbeck.training", "peft"])
-    child = context.Process(target=work, args=(mapping,))
+    child = context.Process(target=work, args=(mapping, kill))
     child.start()
     return child
+
+
+def _die_at(place, word, count):
+    module, _, name = place.partition(":")
+    *owners, function = name.split(".")
+    owner = importlib.import_module(module)
+    for part in owners:
+        owner = getattr(owner, part)
+    original = getattr(owner, function)
+    calls = itertools.count(1)
+
+    @functools.wraps(original)
+    def deadly(*args, **kwargs):
+        if word in " ".join(map(_described, args)) and next(calls) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    setattr(owner, function, deadly)
+
+
+def _described(value):
+    """Where a thing writes to."""
+    folder = getattr(getattr(value, "trainer", value), "args", value)
+    return str(getattr(folder, "output_dir", getattr(value, "path", value)))

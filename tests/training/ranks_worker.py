@@ -22,6 +22,7 @@ CASES = {
     "gkd": (GKD(lmbda=0.5, beta=0.3), {"tie_word_embeddings": True}),
     "gkd on policy": (GKD(lmbda=1.0, beta=1.0), {}),
     "one base": (KD(), {}),  # student and teacher are adapters on one base
+    "resumed": (KD(), {}),  # interrupted half-way
 }
 
 
@@ -43,34 +44,45 @@ def two_adapters(base):
     return model
 
 
+def start(folder, name, per_device):
+    method, config = CASES[name]
+    student, teacher = make_student(**config), make_teacher()
+    if name == "one base":
+        student = two_adapters(student)
+        teacher = ModelTeacher(student, vocabulary=32, adapter="teacher")
+    trainer = make_trainer(
+        folder,
+        method,
+        student,
+        teacher,
+        rows=make_rows(16),
+        # Five rows on two ranks: one has none left for its last forward pass.
+        eval_dataset=make_rows(5, seed=3),
+        per_device_train_batch_size=per_device,
+        per_device_eval_batch_size=1,
+        gradient_accumulation_steps=4,
+        max_steps=4,
+        eval_strategy="steps",
+        eval_steps=2,
+        save_strategy="steps" if name == "resumed" else "no",
+        save_steps=2,
+    )
+    answer = silent_for_some if name == "gkd on policy" else reply
+    trainer.sources = dataclasses.replace(trainer.sources, student=Scripted(answer))
+    return trainer
+
+
 def run(folder, per_device):
     results = {}
-    for name, (method, config) in CASES.items():
-        student, teacher = make_student(**config), make_teacher()
-        if name == "one base":
-            student = two_adapters(student)
-            teacher = ModelTeacher(student, vocabulary=32, adapter="teacher")
-        trainer = make_trainer(
-            folder,
-            method,
-            student,
-            teacher,
-            rows=make_rows(16),
-            # Five rows on two ranks: one has none left for its last forward pass.
-            eval_dataset=make_rows(5, seed=3),
-            per_device_train_batch_size=per_device,
-            per_device_eval_batch_size=1,
-            gradient_accumulation_steps=4,
-            max_steps=4,
-            eval_strategy="steps",
-            eval_steps=2,
-        )
-        answer = silent_for_some if name == "gkd on policy" else reply
-        trainer.sources = dataclasses.replace(trainer.sources, student=Scripted(answer))
+    for name in CASES:
+        trainer = start(folder, name, per_device)
         trainer.train()
+        if name == "resumed":
+            trainer = start(folder, name, per_device)
+            trainer.train(resume_from_checkpoint=str(folder / "checkpoint-2"))
         tokens = torch.tensor([trainer.memory.tokens, trainer.memory.sequences])
         results[name] = {
-            "weights": weights(student),
+            "weights": weights(trainer.accelerator.unwrap_model(trainer.model)),
             "log": trainer.state.log_history,
             "seen": trainer.accelerator.reduce(tokens).tolist(),
             "ranks": trainer.accelerator.num_processes,

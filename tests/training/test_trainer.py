@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import TrainerCallback
+from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
 
 from conftest import EOS, PAD
 from limbeck.data import Author, Sequence, collate
@@ -100,6 +100,19 @@ def test_the_padding_side_does_not_matter(tmp_path, name):
     _, left = train(tmp_path, METHODS[name], side="left", **args)
     _, right = train(tmp_path, METHODS[name], side="right", **args)
     same_weights(left, right)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_does_not_move_learned_positions(tmp_path, side):
+    """Llama's positions are relative and forgive it; GPT-2's are not."""
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=32, n_embd=8, n_layer=1, n_head=2, n_positions=32, initializer_range=0.4
+    )
+    student, rows = GPT2LMHeadModel(config).double().eval(), make_rows()
+    trainer = make_trainer(tmp_path, SFT(), student, side=side)
+    loss = trainer.compute_loss(student, collate(rows, PAD, side)).item()
+    assert loss == pytest.approx(token_mean(by_hand(nll, rows, student)), rel=1e-9)
 
 
 def test_a_last_incomplete_window_is_divided_by_what_it_holds(tmp_path):

@@ -152,9 +152,12 @@ def _version(
 
 def _show(run: object) -> None:
     """The report as tables, and where everything is."""
+    from limbeck.ranks import rank
     from limbeck.reports import print_report
     from limbeck.run import Run
 
+    if rank() != 0:
+        return
     assert isinstance(run, Run)
     out = Console(highlight=False)
     print_report(run.results, out)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from limbeck.console import console
 from limbeck.errors import LimbeckError
+from limbeck.ranks import rank
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def guarded(debug: bool, quiet: bool) -> Iterator[None]:
         debug: Let errors through with their traceback, and libraries talk.
         quiet: Show no progress.
     """
-    console.quiet = quiet
+    console.quiet = quiet or rank() != 0  # one of several processes talks
     if not debug:
         _hush()
     try:

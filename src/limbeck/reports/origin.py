@@ -22,8 +22,8 @@ def origin(results: Results, metric: Metric) -> str:
     prompts, labelled = text.get("prompts"), text.get("labelled")
     if prompts and labelled and prompts <= labelled:
         return (
-            f"Both saw the same {words.count(labelled)} labelled prompts, so the gain comes from "
-            "the teacher's text or probabilities, not from more prompts."
+            f"Both saw the same {words.count(labelled)} labelled rows, so the gain comes from "
+            "the teacher's text or probabilities, not from more rows."
         )
     if text.get("answered_by_teacher") == 0:
         return (
@@ -88,10 +88,13 @@ def _open(results: Results) -> str:
     text, controls = results.get("text") or {}, results.get("controls") or {}
     labelled, answered = text.get("labelled"), text.get("answered_by_teacher")
     situation = "Where the gain comes from is open"
-    if labelled is not None and answered:
-        situation += (
-            f": SFT saw {words.count(labelled)} labelled rows, the student learned from "
-            f"{words.count(answered)} prompts answered by the teacher"
+    if labelled is not None and answered and answered > labelled:
+        # The arms differ in nothing else, so this much is known without a control.
+        situation = (
+            f"The gain comes from the teacher's work on {words.count(answered)} prompts, "
+            f"{words.count(answered - labelled)} of which nobody had labelled (SFT saw only the "
+            f"{words.count(labelled)} labelled rows); whether right answers from any other source would "
+            "do as well is open"
         )
     wanted = [
         words_of

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -77,7 +78,8 @@ def arguments(
         remove_unused_columns=False,
         label_names=[],
         disable_tqdm=True,
-        **{**DEFAULTS, **training},
+        # Without use_cpu, several processes on a machine without an accelerator do not find one another.
+        **{"use_cpu": not torch.accelerator.is_available(), **DEFAULTS, **training},
     )
     # A hidden NaN is a lie; Memory stops the training at the first one.
     args.logging_nan_inf_filter = False
@@ -173,6 +175,4 @@ class _Advance(TrainerCallback):
 
 
 def _total(trainer: DistillTrainer, mine: int) -> int:
-    import torch
-
     return int(trainer.accelerator.reduce(torch.tensor(mine, device=trainer.args.device)).item())
