@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from limbeck.errors import RequestError
 from limbeck.recipe import Lora, ModelSpec
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -116,6 +118,16 @@ def load_model(
         with _loading(name, spec.adapter, "adapter"):
             model = PeftModel.from_pretrained(model, spec.adapter).merge_and_unload()
     return model
+
+
+def device() -> "torch.device":
+    """Where models work: this process's accelerator, or the CPU."""
+    import torch
+
+    found = torch.accelerator.current_accelerator()
+    if found is None:
+        return torch.device("cpu")
+    return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def kept_layers(spec: ModelSpec, total: int, name: str) -> list[int]:

@@ -141,7 +141,7 @@ class Recipe(Section):
     teacher: ModelSpec | None = None
     data: DataSpec
     method: dict[str, Any]
-    output: str
+    output: str = Field(min_length=1)
     baseline: Literal["sft", "none"] = "sft"
     controls: bool = False
     seed: int = 0
@@ -186,6 +186,12 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             "a recipe is a YAML file, and this is a folder",
             where=str(path),
             mend=f"try {path / 'recipe.yaml'}",
+        ) from None
+    except OSError as error:
+        raise RequestError(
+            f"the recipe cannot be read: {error.strerror}",
+            where=str(path),
+            mend="give the path of a .yaml file",
         ) from None
     except UnicodeDecodeError as error:
         raise RequestError(
@@ -237,7 +243,7 @@ def build_method(section: Mapping[str, Any]) -> Method:
     """
     options = dict(section)
     name = options.pop("name", None)
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise RequestError(
             f"there is no method {name!r}", where="method", mend=nearest(str(name), METHODS)
         )
@@ -282,39 +288,44 @@ _ELSEWHERE = {
     "do_predict": "nothing",
     "disable_tqdm": "limbeck distill --quiet",
 }
+_POSITIVE = ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps")
 
 
 def _check_training(training: Mapping[str, Any], where: str) -> None:
-    from transformers import TrainingArguments
-
-    known = TrainingArguments.__dataclass_fields__
     for key, value in training.items():
         if key in _ELSEWHERE:
             raise RequestError(
                 f"{key} is not set here", where=f"{where}.{key}", mend=f"use {_ELSEWHERE[key]}"
             )
-        if key not in known:
-            raise RequestError(
-                f"there is no training argument {key!r}",
-                where=f"{where}.{key}",
-                mend=_close_only(key, known),
-            )
-        if key == "learning_rate" and not (isinstance(value, int | float) and value > 0):
+        above_zero = (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and 0 < value < float("inf")
+        )
+        if key == "learning_rate" and not above_zero:
             raise RequestError(
                 f"the learning rate must be a number above 0, got {value!r}",
                 where=f"{where}.{key}",
                 mend="5.0e-5 is a usual start",
             )
-        positive = key in (
-            "num_train_epochs",
-            "per_device_train_batch_size",
-            "gradient_accumulation_steps",
-        )
-        if positive and not (isinstance(value, int | float) and value > 0):
+        if key in _POSITIVE and not above_zero:
             raise RequestError(
                 f"{key} must be above 0, got {value!r}",
                 where=f"{where}.{key}",
                 mend="leave it out for the default",
+            )
+    if not training:
+        return
+    # Not before: it takes seconds, and none of the above needs it.
+    from transformers import TrainingArguments
+
+    known = TrainingArguments.__dataclass_fields__
+    for key in training:
+        if key not in known:
+            raise RequestError(
+                f"there is no training argument {key!r}",
+                where=f"{where}.{key}",
+                mend=_close_only(key, known),
             )
 
 
@@ -355,7 +366,9 @@ def _check_use(recipe: Recipe, method: Method) -> None:
 def _explain(error: ValidationError, where: str, prefix: str = "") -> RequestError:
     """The first of pydantic's complaints, in our words."""
     first = error.errors()[0]
-    path = ".".join(str(p) for p in ((prefix,) if prefix else ()) + first["loc"])
+    # The last part of a place may be a branch of a union, such as "list[int]".
+    loc = tuple(p for p in first["loc"] if "[" not in str(p))
+    path = ".".join(str(p) for p in ((prefix,) if prefix else ()) + loc)
     key = str(first["loc"][-1]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return RequestError(
@@ -365,9 +378,13 @@ def _explain(error: ValidationError, where: str, prefix: str = "") -> RequestErr
         )
     if first["type"] == "missing":
         return RequestError(
-            f"the key {key!r} is missing", where=where, mend=f"add {key}: to the recipe"
+            f"the key {key!r} is missing",
+            where=f"{where}: {path.rpartition('.')[0]}" if len(loc) > 1 else where,
+            mend=f"add {key}: to the recipe",
         )
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    branches = [e["msg"] for e in error.errors() if e["loc"][: len(loc)] == loc]
+    message = ", or ".join(dict.fromkeys(branches))
+    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     given = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
     return RequestError(
         f"{path or where}: {message[:1].lower()}{message[1:]}{given}",
@@ -424,7 +441,20 @@ def _override(request: dict[str, Any], item: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 floats: PyYAML reads ``5e-5`` as text, which nobody means."""
+    """YAML as people mean it.
+
+    ``5e-5`` is a number (PyYAML reads it as text), and a key that stands twice is an error (PyYAML
+    keeps the last one).
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [k.value for k, _ in node.value if isinstance(k, yaml.ScalarNode)]
+        for key in keys:
+            if key != "<<" and keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} stands twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

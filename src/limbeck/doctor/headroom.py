@@ -8,6 +8,7 @@ from limbeck.console import progress
 from limbeck.doctor.finding import Finding
 from limbeck.engines.special_tokens import pad_id
 from limbeck.evaluation import likelihood
+from limbeck.models import device
 
 ITEMS = 200
 
@@ -39,7 +40,7 @@ def headroom(bench: Bench, teacher: Any, student: Any) -> Finding:
             ("teacher", teacher, bench.teacher, [theirs[s.example] for s in own]),
         ):
             nats[name] = likelihood(
-                model.eval(), rows, side.tokenizer, pad_id(side.tokenizer), 32, advance
+                model.eval().to(device()), rows, side.tokenizer, pad_id(side.tokenizer), 32, advance
             )
     size = nats["student"].bytes * 0.6931471805599453
     lead = paired_ratio_bootstrap(nats["student"].nats, nats["teacher"].nats, size)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from limbeck.console import Advance
 from limbeck.data import Sequence, supervised
-from limbeck.divergences import forward_kl, linear_loss, reverse_kl
-from limbeck.evaluation.likelihood import Values, batches
-from limbeck.targets import ModelTeacher, head_of, last_hidden
+from limbeck.divergences import forward_kl, reverse_kl
+from limbeck.evaluation.likelihood import Values, batches, sum_by_sequence
+from limbeck.targets import ModelTeacher, Target, head_of
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,14 @@ def fidelity(
     sums = np.zeros((4, len(sequences)))
     head = head_of(model, vocabulary)
     for chosen, batch in batches(sequences, pad, batch_size, next(model.parameters()).device):
-        where = supervised(batch["labels"])
-        row = where.nonzero()[:, 0]
-        target = teacher(batch, where)
-        totals = torch.zeros(4, len(chosen), dtype=torch.float64, device=row.device)
+        target = teacher(batch, supervised(batch["labels"]))
 
-        def row_loss(logits: Tensor, rows: slice, target=target, row=row, totals=totals) -> Tensor:  # type: ignore[no-untyped-def]
+        def compare(logits: Tensor, rows: slice, target: Target = target) -> Tensor:
             log_p, log_q = target[rows].pair(logits, 1.0)
             forward = forward_kl(log_p, log_q)
             agree = log_p.argmax(-1) == log_q.argmax(-1)
-            values = torch.stack(
-                [forward, reverse_kl(log_p, log_q), agree, torch.ones_like(forward)]
-            )
-            totals.index_add_(1, row[rows], values.double())
-            return forward
+            return torch.stack([forward, reverse_kl(log_p, log_q), agree, torch.ones_like(forward)])
 
-        linear_loss(last_hidden(model, batch)[:, :-1][where], head, row_loss)
-        sums[:, chosen] = totals.cpu().numpy()
+        sums[:, chosen] = sum_by_sequence(model, batch, head, compare)
         advance(len(chosen))
     return Fidelity(*sums)

@@ -1,6 +1,6 @@
 """How well a model predicts held-out text: nats, bits per byte, perplexity."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from limbeck.console import Advance
 from limbeck.data import Sequence, collate, supervised
-from limbeck.divergences import linear_loss
+from limbeck.divergences import Head, linear_loss
 from limbeck.targets import head_of, last_hidden
 
 Values = NDArray[np.float64]
@@ -55,17 +56,12 @@ def likelihood(
     nats = np.zeros(len(sequences))
     head = head_of(model, len(tokenizer))
     for chosen, batch in batches(sequences, pad, batch_size, next(model.parameters()).device):
-        where = supervised(batch["labels"])
-        label, row = batch["labels"][:, 1:][where], where.nonzero()[:, 0]
-        sums = torch.zeros(len(chosen), dtype=torch.float64, device=label.device)
+        label = batch["labels"][:, 1:][supervised(batch["labels"])]
 
-        def row_loss(logits: Tensor, rows: slice, label=label, row=row, sums=sums) -> Tensor:  # type: ignore[no-untyped-def]
-            nll = torch.nn.functional.cross_entropy(logits, label[rows], reduction="none")
-            sums.index_add_(0, row[rows], nll.double())
-            return nll
+        def nll(logits: Tensor, rows: slice, label: Tensor = label) -> Tensor:
+            return cross_entropy(logits, label[rows], reduction="none").unsqueeze(0)
 
-        linear_loss(last_hidden(model, batch)[:, :-1][where], head, row_loss)
-        nats[chosen] = sums.cpu().numpy()
+        (nats[chosen],) = sum_by_sequence(model, batch, head, nll)
         advance(len(chosen))
     texts = [tokenizer.decode(s.completion, skip_special_tokens=True) for s in sequences]
     return Likelihood(
@@ -73,6 +69,34 @@ def likelihood(
         np.array([len(s.completion) for s in sequences], dtype=np.float64),
         np.array([max(1, len(t.encode())) for t in texts], dtype=np.float64),
     )
+
+
+def sum_by_sequence(
+    model: nn.Module, batch: dict[str, Tensor], head: Head, score: Callable[[Tensor, slice], Tensor]
+) -> Values:
+    """Scores of supervised positions, summed over each sequence of a batch.
+
+    Args:
+        model: Makes the hidden states.
+        batch: Padded sequences.
+        head: Makes logits of them, chunk by chunk.
+        score: ``(logits [n, V], rows) -> [K, n]``, as the row loss of `linear_loss`.
+
+    Returns:
+        ``[K, B]``, accumulated in float64.
+    """
+    where = supervised(batch["labels"])
+    parts: list[Tensor] = []
+
+    def keep(logits: Tensor, rows: slice) -> Tensor:
+        values = score(logits, rows)
+        parts.append(values.cpu().double())
+        return values[0]
+
+    linear_loss(last_hidden(model, batch)[:, :-1][where], head, keep)
+    values = torch.cat(parts, dim=1)
+    totals = torch.zeros(len(values), len(where), dtype=torch.float64)
+    return totals.index_add_(1, where.nonzero()[:, 0].cpu(), values).numpy()
 
 
 def batches(

@@ -9,7 +9,6 @@ from typing import Any
 
 from limbeck.bench import Bench, open_bench
 from limbeck.console import say
-from limbeck.data import Example
 from limbeck.doctor import Finding, examine, headroom, refuse
 from limbeck.errors import RequestError
 from limbeck.files import write_json, writing
@@ -202,22 +201,20 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     return said | {
         "answered_by_teacher": len(answers),
         "finished": sum(a["finished"] for a in answers),
-        "correct": _share_correct(bench, [bench.examples.train[s.example] for s in train], answers),
+        "correct": _share_correct(bench, answers),
         "tokens_generated": sum(len(a["tokens"]) for a in answers),
     }
 
 
-def _share_correct(
-    bench: Bench, examples: list[Example], answers: list[dict[str, Any]]
-) -> float | None:
+def _share_correct(bench: Bench, answers: list[dict[str, Any]]) -> float | None:
     """How many of the teacher's answers are right, as far as the data can tell."""
     verify, side = bench.examples.verify, bench.teacher
     if verify is None or side is None:
         return None
     checked = [
-        verify(side.tokenizer.decode(a["tokens"], skip_special_tokens=True), e.answer)
-        for e, a in zip(examples, answers, strict=True)
-        if e.answer is not None
+        verify(side.tokenizer.decode(a["tokens"], skip_special_tokens=True), gold)
+        for a in answers
+        if (gold := bench.examples.train[a["example"]].answer) is not None
     ]
     return sum(checked) / len(checked) if checked else None
 

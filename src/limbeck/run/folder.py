@@ -40,14 +40,21 @@ class RunFolder:
         Raises:
             RequestError: Another recipe's run is there, or files that are no run.
         """
-        if not self.path.exists() or (fresh and (self / "manifest.json").exists()):
-            return
-        if not self.path.is_dir():
+        above = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not above.is_dir():
             raise RequestError(
-                "the output is a file", where=str(self.path), mend="name a folder with output:"
+                "the output is a file", where=str(above), mend="name a folder with output:"
             )
-        strangers = [p.name for p in self.path.iterdir() if p.name != ".lock"]
-        if not (self / "recipe.yaml").exists():
+        if above != self.path or (fresh and self._ours()):
+            return
+        # A kill can leave the half-written first file of a run.
+        strangers = [
+            p.name
+            for p in self.path.iterdir()
+            if p.name != ".lock" and not p.name.startswith(".recipe.yaml.")
+        ]
+        other = self._recipe() if "recipe.yaml" in strangers else None
+        if other is None:
             if strangers:
                 raise RequestError(
                     "the output folder holds files that are no run of Limbeck's",
@@ -55,7 +62,6 @@ class RunFolder:
                     mend="name an empty or new folder with output=",
                 )
             return
-        other = yaml.safe_load((self / "recipe.yaml").read_text(encoding="utf-8"))
         ours = yaml.safe_load(recipe.to_yaml())
         difference = _first_difference(other, ours)
         if difference:
@@ -162,6 +168,21 @@ class RunFolder:
                     where=str(self.path),
                     mend="give another output=, or --fresh to start over",
                 )
+
+    def _ours(self) -> bool:
+        """Whether there is a manifest, and Limbeck wrote it: many programs have a manifest.json."""
+        try:
+            return bool(self._read()["schema"] == SCHEMA)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _recipe(self) -> dict[str, Any] | None:
+        """The recipe of the run that is there, or None where it is no recipe."""
+        try:
+            found = yaml.safe_load((self / "recipe.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            return None
+        return found if isinstance(found, dict) else None
 
     def _read(self) -> dict[str, Any]:
         return json.loads((self / "manifest.json").read_text(encoding="utf-8"))

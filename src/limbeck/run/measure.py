@@ -16,6 +16,7 @@ from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.evaluation import fidelity, likelihood
 from limbeck.files import new_file
+from limbeck.models import device
 from limbeck.run.folder import RunFolder
 from limbeck.run.text import digest
 from limbeck.sources import answer_all
@@ -116,7 +117,7 @@ class Measuring:
         is_teacher = arm == "teacher"
         side = self.bench.teacher if is_teacher and self.bench.teacher else self.bench.student
         sequences = self.rows.teachers if is_teacher else self.rows.own
-        model = load().eval()
+        model = load().eval().to(device())
         tokenizer, pad = side.tokenizer, pad_id(side.tokenizer)
         size = self.bench.recipe.evaluate.batch_size
         examples = self.rows.examples

@@ -1,5 +1,6 @@
 """The teacher of a run: fine-tuned if the recipe asks for it, loaded once, shared by all arms."""
 
+import shutil
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,8 @@ from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import RequestError
 from limbeck.methods import SFT
-from limbeck.models import fingerprint, load_model, place
+from limbeck.models import device, fingerprint, load_model, place
+from limbeck.ranks import rank
 from limbeck.recipe import ModelSpec, TeacherSFT
 from limbeck.run.folder import RunFolder
 from limbeck.run.saving import as_result, save
@@ -40,9 +42,12 @@ class TeacherStage:
         if spec is None or spec.sft is None:
             return None
         sft = spec.sft
-        return self.folder.once(
+        result = self.folder.once(
             "train teacher", lambda: self._fine_tune(spec, sft), everywhere=True
         )
+        if rank() == 0:
+            shutil.rmtree(self.folder / "checkpoints" / "teacher", ignore_errors=True)
+        return result
 
     @cached_property
     def model(self) -> Any:
@@ -50,7 +55,7 @@ class TeacherStage:
         spec = self._prepared
         model = load_model(spec, "teacher", self._side.tokenizer, self._seed, "auto")
         check_head(model, "teacher")
-        return model.eval().requires_grad_(False)
+        return model.eval().requires_grad_(False).to(device())
 
     @cached_property
     def judge(self) -> ModelTeacher:

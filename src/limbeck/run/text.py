@@ -39,11 +39,15 @@ class RoundLab:
 
     def answered_by_teacher(self) -> list[Sequence]:
         """All training prompts with the teacher's completion; unfinished ones are left out."""
-        rows, answers = self.prompts(), self.teacher_answers()
+        rows = {s.example: s for s in self.prompts()}
         finished = [
-            replace(s, completion=self._in_students_ids(a["tokens"]), author=Author.TEACHER)
-            for s, a in zip(rows, answers, strict=True)
-            if a["finished"]
+            replace(
+                rows[answer["example"]],
+                completion=self._in_students_ids(answer["tokens"]),
+                author=Author.TEACHER,
+            )
+            for answer in self.teacher_answers()
+            if answer["finished"]
         ]
         kept = [s for s in finished if len(s) <= self.bench.max_length]
         if not kept:
@@ -55,20 +59,20 @@ class RoundLab:
         return kept
 
     def teacher_answers(self) -> list[dict[str, Any]]:
-        """The teacher's answer to each training prompt, in order: written once, then read."""
-        prompts = [s.prompt for s in self.bench.for_teacher("train")]
+        """The teacher's answer to each training prompt, in order: written once, then read.
+
+        Returns:
+            ``{"example": position in the split, "tokens": teacher's ids, "finished": bool}``.
+        """
+        own = {s.example for s in self.prompts()}
+        asked = [s for s in self.bench.for_teacher("train") if s.example in own]
+        prompts = [s.prompt for s in asked]
         sampling = self.bench.recipe.generation.sampling()
         seed = seed_for("teacher text", self.bench.recipe.seed)
         key = digest(prompts, asdict(sampling), seed, self.teacher_hash)
-        return answer_all(
-            self.folder / "teacher.jsonl",
-            key,
-            prompts,
-            self.teacher,
-            sampling,
-            seed,
-            "teacher answers",
-        )
+        path = self.folder / "teacher.jsonl"
+        answers = answer_all(path, key, prompts, self.teacher, sampling, seed, "teacher answers")
+        return [{**a, "example": s.example} for s, a in zip(asked, answers, strict=True)]
 
     def _in_students_ids(self, tokens: list[int]) -> tuple[int, ...]:
         if self.bench.one_tokenizer:
