@@ -22,17 +22,39 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+    except LimbeckError:
+        raise
+    except Exception as error:
+        full = _is_full(error, path)
+        if not full and not (isinstance(error, OSError) and error.errno in _REFUSED):
             raise
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise LimbeckError(
-            "the disk is full" if full else f"this cannot be written: {error.strerror}",
+            "the disk is full" if full else f"this cannot be written: {os.strerror(error.errno)}",  # type: ignore[attr-defined]
             where=str(path),
             mend="free space and run the same command again: it goes on where it was"
             if full
             else "give another output folder",
         ) from error
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+
+
+def _is_full(error: Exception, path: Path) -> bool:
+    """Whether a full disk is behind an error.
+
+    safetensors raises an error of its own kind with the system's words in it, and PyTorch one
+    that says nothing; there the disk itself is asked.
+    """
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    if any(os.strerror(number) in str(error) for number in _FULL):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    folder = next((p for p in (path, *path.absolute().parents) if p.exists()), None)
+    return folder is not None and shutil.disk_usage(folder).free < 2**20
 
 
 def write_text(path: Path, text: str) -> None:

@@ -383,11 +383,11 @@ def _explain(error: ValidationError, where: str, prefix: str = "") -> RequestErr
             mend=f"add {key}: to the recipe",
         )
     branches = [e["msg"] for e in error.errors() if e["loc"][: len(loc)] == loc]
-    message = ", or ".join(dict.fromkeys(branches))
-    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    words = [b.removeprefix("Value error, ").removeprefix("Assertion failed, ") for b in branches]
+    message = ", or ".join(dict.fromkeys(w[:1].lower() + w[1:] for w in words))
     given = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
     return RequestError(
-        f"{path or where}: {message[:1].lower()}{message[1:]}{given}",
+        f"{path or where}: {message}{given}",
         where=where,
         mend="correct that value, or leave it out for the default",
     )

@@ -98,11 +98,16 @@ def numbers(run):
     kept = ("evaluation", "comparisons", "fidelity", "text", "data", "samples", "models", "seed")
     found = {k: found[k] for k in kept} | {
         "training": {
-            arm: {k: v for k, v in log.items() if k != "seconds"}
+            arm: {k: v for k, v in log.items() if k != "seconds"} | {"curve": _terms(log["curve"])}
             for arm, log in found["training"].items()
         }
     }
     return json.loads(re.sub(re.escape(str(run)), "RUN", json.dumps(found)))
+
+
+def _terms(curve):
+    """Without transformers' own running loss, which starts anew at a checkpoint."""
+    return [{k: v for k, v in point.items() if k != "loss"} for point in curve]
 
 
 def work(mapping, kill=None):

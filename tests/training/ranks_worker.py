@@ -4,17 +4,20 @@ Rank 0 writes ``FOLDER/result.pt``; `run` is also called in the test's own proce
 """
 
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
 
-from limbeck.engines import Scripted
+from limbeck.engines import Sampling, Scripted
 from limbeck.methods import GKD, KD
 from limbeck.targets import ModelTeacher
+from limbeck.training import fit
 
-from .world import make_rows, make_student, make_teacher, make_trainer, reply, weights
+from .models import build_tokenizer
+from .world import make_args, make_rows, make_student, make_teacher, make_trainer, reply, weights
 
 CASES = {
     # The head is tied to the embedding in the second; the third trains on nothing it was given.
@@ -22,7 +25,6 @@ CASES = {
     "gkd": (GKD(lmbda=0.5, beta=0.3), {"tie_word_embeddings": True}),
     "gkd on policy": (GKD(lmbda=1.0, beta=1.0), {}),
     "one base": (KD(), {}),  # student and teacher are adapters on one base
-    "resumed": (KD(), {}),  # interrupted half-way
 }
 
 
@@ -44,7 +46,21 @@ def two_adapters(base):
     return model
 
 
-def start(folder, name, per_device):
+ROWS, EVAL_ROWS = make_rows(16), make_rows(5, seed=3)  # of five, one rank gets a row less
+
+
+def settings(per_device):
+    return {
+        "per_device_train_batch_size": per_device,
+        "per_device_eval_batch_size": 1,
+        "gradient_accumulation_steps": 4,
+        "max_steps": 4,
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+    }
+
+
+def trained(folder, name, per_device):
     method, config = CASES[name]
     student, teacher = make_student(**config), make_teacher()
     if name == "one base":
@@ -55,39 +71,52 @@ def start(folder, name, per_device):
         method,
         student,
         teacher,
-        rows=make_rows(16),
-        # Five rows on two ranks: one has none left for its last forward pass.
-        eval_dataset=make_rows(5, seed=3),
-        per_device_train_batch_size=per_device,
-        per_device_eval_batch_size=1,
-        gradient_accumulation_steps=4,
-        max_steps=4,
-        eval_strategy="steps",
-        eval_steps=2,
-        save_strategy="steps" if name == "resumed" else "no",
-        save_steps=2,
+        rows=ROWS,
+        eval_dataset=EVAL_ROWS,
+        **settings(per_device),
     )
     answer = silent_for_some if name == "gkd on policy" else reply
     trainer.sources = dataclasses.replace(trainer.sources, student=Scripted(answer))
-    return trainer
+    trainer.train()
+    return {
+        "weights": weights(student),
+        "log": trainer.state.log_history,
+        "ranks": trainer.accelerator.num_processes,
+    }
+
+
+def resumed(folder, per_device):
+    """To the end, and then once more from the checkpoint half-way."""
+    for attempt in ("whole", "half"):
+        args = make_args(folder, save_strategy="steps", save_steps=2, **settings(per_device))
+        student = make_student()
+        done = fit(
+            student,
+            KD(),
+            args,
+            ROWS,
+            EVAL_ROWS,
+            build_tokenizer(),
+            ModelTeacher(make_teacher(), vocabulary=32),
+            Sampling(),
+            lambda *count, **note: None,
+        )
+        if attempt == "whole":
+            if args.process_index == 0:
+                shutil.rmtree(folder / "checkpoint-4")
+            if args.world_size > 1:
+                torch.distributed.barrier()
+    return {
+        "weights": weights(student),
+        "log": [*done.curve, *done.eval_curve],
+        "ranks": args.world_size,
+        "seen": (done.tokens, done.sequences),
+    }
 
 
 def run(folder, per_device):
-    results = {}
-    for name in CASES:
-        trainer = start(folder, name, per_device)
-        trainer.train()
-        if name == "resumed":
-            trainer = start(folder, name, per_device)
-            trainer.train(resume_from_checkpoint=str(folder / "checkpoint-2"))
-        tokens = torch.tensor([trainer.memory.tokens, trainer.memory.sequences])
-        results[name] = {
-            "weights": weights(trainer.accelerator.unwrap_model(trainer.model)),
-            "log": trainer.state.log_history,
-            "seen": trainer.accelerator.reduce(tokens).tolist(),
-            "ranks": trainer.accelerator.num_processes,
-        }
-    return results
+    results = {name: trained(folder, name, per_device) for name in CASES}
+    return results | {"resumed": resumed(folder, per_device)}
 
 
 if __name__ == "__main__":

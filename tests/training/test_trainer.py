@@ -11,7 +11,6 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
 
-from conftest import EOS, PAD
 from limbeck.data import Author, Sequence, collate
 from limbeck.divergences import forward_kl
 from limbeck.engines import Sampling, Scripted
@@ -19,6 +18,7 @@ from limbeck.errors import LimbeckError
 from limbeck.methods import GKD, KD, SFT, Method, RevKD, SeqKD
 from limbeck.targets import ModelTeacher
 
+from .models import EOS, PAD
 from .world import logged, make_rows, make_student, make_teacher, make_trainer, reply, weights
 
 

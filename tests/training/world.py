@@ -3,9 +3,10 @@
 import torch
 from transformers import TrainingArguments
 
-from conftest import EOS, build_llama, build_tokenizer
 from limbeck.data import Author, Sequence
 from limbeck.training import DistillTrainer
+
+from .models import EOS, build_llama, build_tokenizer
 
 
 def make_rows(n=8, seed=0):
@@ -38,11 +39,8 @@ def make_teacher(seed=2, dtype=torch.float64, **config):
     return build_llama(seed, hidden=16, dtype=dtype, **config)
 
 
-def make_trainer(
-    folder, method, student, teacher=None, rows=None, side="right", generation=None, **args
-):
+def make_args(folder, **args):
     """Plain SGD without clipping, so that nothing forgives a gradient of the wrong size."""
-    eval_dataset = args.pop("eval_dataset", None)
     defaults = {
         "output_dir": str(folder),
         "per_device_train_batch_size": 8,
@@ -57,10 +55,17 @@ def make_trainer(
         "disable_tqdm": True,
         "use_cpu": True,
     }
+    return TrainingArguments(**defaults | args)
+
+
+def make_trainer(
+    folder, method, student, teacher=None, rows=None, side="right", generation=None, **args
+):
+    eval_dataset = args.pop("eval_dataset", None)
     return DistillTrainer(
         student,
         method=method,
-        args=TrainingArguments(**defaults | args),
+        args=make_args(folder, **args),
         train_dataset=make_rows() if rows is None else rows,
         eval_dataset=eval_dataset,
         processing_class=build_tokenizer(side),

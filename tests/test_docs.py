@@ -1,0 +1,66 @@
+"""What README, docs and examples say is what the code does."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from limbeck.cli.show import describe
+from limbeck.data import TASKS, DataSpec
+from limbeck.methods import METHODS
+from limbeck.recipe import Evaluate, Generation, Lora, ModelSpec, Recipe, load_recipe, parse_recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_example_is_a_valid_recipe(path):
+    assert load_recipe(path).output == f"runs/{path.stem}"
+
+
+def test_the_quickstart_is_an_ordinary_recipe():
+    load_recipe(ROOT / "src/limbeck/cli/quickstart.yaml")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_recipes_in_the_docs_are_valid(page):
+    """A user copies them first."""
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+        parse_recipe({"output": "runs/x"} | yaml.safe_load(block))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_methods_page_says_what_the_registry_says(name):
+    page = (ROOT / "docs/methods.md").read_text()
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    found = describe(name)
+    assert found["formula"] in section and found["paper"]["url"] in section
+    for option in found["options"]:
+        assert option["meaning"], f"{name}.{option['name']} has no description"
+        assert f"| `{option['name']}` | `{option['default']}` | {option['meaning']} |" in section
+    for line in found["deviations"]:
+        assert line in section
+    assert f"| `{name}` |" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("section", [Recipe, ModelSpec, Lora, DataSpec, Generation, Evaluate])
+def test_every_key_of_a_recipe_is_documented(section):
+    page = (ROOT / "docs/recipe.md").read_text()
+    missing = [name for name in section.model_fields if not re.search(rf"\b{name}\b", page)]
+    assert not missing
+    assert all(task in page for task in TASKS)
+
+
+def test_methods_are_their_own_configuration():
+    for cls in METHODS.values():
+        assert all(f.default is not dataclasses.MISSING for f in dataclasses.fields(cls))
