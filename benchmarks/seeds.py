@@ -1,6 +1,6 @@
 """One recipe over several seeds, as a Markdown table.
 
-    python -m benchmarks.seeds RECIPE --seeds 0 1 2 --output runs/seeds --table benchmarks/results/NAME.md [KEY=VALUE ...]
+    python -m benchmarks.seeds RECIPE --seeds 0 1 2 --output runs/seeds --table FILE.md [KEY=VALUE ...]
 
 ``RECIPE`` may be ``quickstart`` for the recipe of ``limbeck demo``. Every seed is an ordinary run in
 its own folder, so the program resumes like any run.
@@ -9,6 +9,7 @@ its own folder, so the program resumes like any run.
 import argparse
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,18 @@ def main() -> None:
 
 def report(runs: list[dict[str, Any]], args: argparse.Namespace) -> str:
     """The table: a row for each model, a column for each seed."""
-    metric = "accuracy" if "accuracy" in runs[0]["evaluation"]["metrics"]["student"] else "bits_per_byte"
-    words = " ".join(["python -m benchmarks.seeds", str(args.recipe), "--seeds", *map(str, args.seeds), *args.shown])
+    metric = (
+        "accuracy" if "accuracy" in runs[0]["evaluation"]["metrics"]["student"] else "bits_per_byte"
+    )
+    words = " ".join(
+        [
+            "python -m benchmarks.seeds",
+            str(args.recipe),
+            "--seeds",
+            *map(str, args.seeds),
+            *args.shown,
+        ]
+    )
     seeds = [f"seed {r['seed']}" for r in runs]
     env = runs[0]["environment"]
     lines = [
@@ -54,20 +65,43 @@ def report(runs: list[dict[str, Any]], args: argparse.Namespace) -> str:
     ]
     for arm, model in runs[0]["models"].items():
         cells = [_cell(r["evaluation"]["metrics"][arm][metric]) for r in runs]
-        lines.append(f"| {model['label']} ({model['parameters']:,} parameters) | " + " | ".join(cells) + " |")
-    lines += ["", "| paired on the same items | " + " | ".join(seeds) + " |", "|---|" + "---|" * len(runs)]
+        lines.append(
+            f"| {model['label']} ({model['parameters']:,} parameters) | " + " | ".join(cells) + " |"
+        )
+    lines += [
+        "",
+        "| paired on the same items | " + " | ".join(seeds) + " |",
+        "|---|" + "---|" * len(runs),
+    ]
     for pair in [(c["a"], c["b"]) for c in runs[0]["comparisons"] if c["metric"] == metric]:
-        found = [next(c for c in r["comparisons"] if (c["a"], c["b"], c["metric"]) == (*pair, metric)) for r in runs]
-        cells = [f"{c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}], p = {c['p']:.2g}" for c in found]
+        found = [
+            next(c for c in r["comparisons"] if (c["a"], c["b"], c["metric"]) == (*pair, metric))
+            for r in runs
+        ]
+        cells = [
+            f"{c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}], p = {c['p']:.2g}"
+            for c in found
+        ]
         labels = [runs[0]["models"][arm]["label"] for arm in pair]
-        lines.append(f"| {labels[0]} − {labels[1]} ({found[0]['test']}) | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {labels[0]} minus {labels[1]} ({found[0]['test']}) | " + " | ".join(cells) + " |"
+        )
     if runs[0]["fidelity"]:
-        lines += ["", "| same top token as the teacher | " + " | ".join(seeds) + " |", "|---|" + "---|" * len(runs)]
+        lines += [
+            "",
+            "| same top token as the teacher | " + " | ".join(seeds) + " |",
+            "|---|" + "---|" * len(runs),
+        ]
         for arm in runs[0]["fidelity"]:
             cells = [_cell(r["fidelity"][arm]["top1_agreement"]) for r in runs]
             lines.append(f"| {runs[0]['models'][arm]['label']} | " + " | ".join(cells) + " |")
     walls = [f"{sum(r['costs']['wall_seconds'].values()):.0f} s" for r in runs]
-    lines += ["", "| wall time of the whole run | " + " | ".join(walls) + " |", "|---|" + "---|" * len(runs), ""]
+    lines += [
+        "",
+        "| wall time of the whole run | " + " | ".join(walls) + " |",
+        "|---|" + "---|" * len(runs),
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -76,7 +110,9 @@ def _cell(estimate: dict[str, Any]) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recipe", help="a recipe file, or quickstart")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -84,8 +120,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--table", type=Path, help="where the Markdown goes")
     parser.add_argument("--title", default="Several seeds")
     args = parser.parse_intermixed_args(sys.argv[1:])
-    # Paths of this machine do not belong into a table that others read.
-    args.shown = [f"{k}={Path(v).name if os.sep in v else v}" for k, v in (o.split("=", 1) for o in args.overrides)]
+    # Folders of this machine do not belong into a table that others read.
+    args.shown = [
+        f"'{re.sub(r'[^ =:]*/', '', o)}'" if " " in o else re.sub(r"[^ =:]*/", "", o)
+        for o in args.overrides
+    ]
     return args
 
 

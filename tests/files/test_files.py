@@ -65,9 +65,7 @@ def test_text_reaches_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     order = []
     for name in ("fsync", "replace"):
         original = getattr(os, name)
-        monkeypatch.setattr(
-            os, name, lambda *a, n=name, f=original: (order.append(n), f(*a))[1]
-        )
+        monkeypatch.setattr(os, name, lambda *a, n=name, f=original: (order.append(n), f(*a))[1])
     write_text(tmp_path / "a", "x")
     assert order == ["fsync", "replace"]
 

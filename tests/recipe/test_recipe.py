@@ -8,6 +8,7 @@ from limbeck.methods import METHODS
 from limbeck.methods.gkd import GKD
 from limbeck.methods.kd import KD
 from limbeck.recipe import Generation, ModelSpec, load_recipe, parse_recipe
+from limbeck.recipe.checking import USUAL
 
 FOUR = {"student": "small", "teacher": "large", "data": "chain_arithmetic", "method": "kd"}
 SCRATCH = {"config": {"model_type": "llama", "hidden_size": 8}, "tokenizer": "characters"}
@@ -239,6 +240,13 @@ def test_options_out_of_range(options, text):
 # Training arguments
 
 
+def test_the_usual_training_arguments_are_training_arguments():
+    """They are taken on trust, because asking transformers takes seconds."""
+    from transformers import TrainingArguments
+
+    assert set(TrainingArguments.__dataclass_fields__) >= USUAL
+
+
 def test_a_misspelt_training_argument():
     error = refused(training={"learning_rte": 1e-4})
     assert error.where == "training.learning_rte" and "learning_rate" in error.mend
@@ -246,7 +254,9 @@ def test_a_misspelt_training_argument():
     assert error.where == "teacher.sft.training.max_step" and "max_steps" in error.mend
 
 
-@pytest.mark.parametrize("rate", [0, -1e-5, 0.0, "fast", "1e-5x", None, True, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "rate", [0, -1e-5, 0.0, "fast", "1e-5x", None, True, float("nan"), float("inf")]
+)
 def test_a_learning_rate_that_learns_nothing(rate):
     error = refused(training={"learning_rate": rate})
     assert error.where == "training.learning_rate" and "must be a number above 0" in error.what

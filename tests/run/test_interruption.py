@@ -115,7 +115,9 @@ def test_kill_and_run_again(undisturbed, tmp_path, case):
     run = work(mapping)
     assert same(run.path, undisturbed(changes))
     AutoModelForCausalLM.from_pretrained(run.student)
-    left = [p for p in run.path.rglob("*") if p.name.endswith(".partial") or "checkpoint-" in p.name]
+    left = [
+        p for p in run.path.rglob("*") if p.name.endswith(".partial") or "checkpoint-" in p.name
+    ]
     assert not left
 
 

@@ -214,7 +214,10 @@ def test_the_controls_are_trained_and_told(finished):
 
 
 def test_without_controls_the_report_says_that_they_were_not_run(finished):
-    assert finished("kd").results["controls"] == {"gold": "not possible", "labelled": "not possible"}
+    assert finished("kd").results["controls"] == {
+        "gold": "not possible",
+        "labelled": "not possible",
+    }
 
 
 def test_distillation_and_baseline_start_from_the_same_weights(finished):
@@ -257,7 +260,9 @@ def test_a_teacher_is_fine_tuned_first_and_lends_its_unseen_rows_only(runs):
     assert log["left_out_rows"] >= 96
     AutoModelForCausalLM.from_pretrained(run.path / "teacher")
     metrics = run.results["evaluation"]["metrics"]
-    assert metrics["teacher"]["bits_per_byte"]["value"] < metrics["before"]["bits_per_byte"]["value"]
+    assert (
+        metrics["teacher"]["bits_per_byte"]["value"] < metrics["before"]["bits_per_byte"]["value"]
+    )
     assert not list((run.path / "checkpoints").glob("*")), "checkpoints of finished trainings"
 
 

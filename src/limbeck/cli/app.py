@@ -83,9 +83,11 @@ def distill(
     """
     with guarded(debug, quiet):
         from limbeck.recipe import load_recipe
-        from limbeck.run import distill as run_recipe
 
-        _show(run_recipe(load_recipe(recipe, overrides or []), fresh=fresh))
+        request = load_recipe(recipe, overrides or [])
+        from limbeck.run import distill as run_recipe  # not before: it takes seconds
+
+        _show(run_recipe(request, fresh=fresh))
 
 
 @app.command()

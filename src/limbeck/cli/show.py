@@ -5,21 +5,23 @@ import inspect
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from limbeck.doctor import Finding
 from limbeck.errors import RequestError
 from limbeck.methods import METHODS, Method
 from limbeck.recipe import nearest
 
+if TYPE_CHECKING:
+    from limbeck.doctor import Finding
+
 STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "bold red"}
 
 
-def show_findings(findings: Sequence[Finding], as_json: bool) -> None:
+def show_findings(findings: "Sequence[Finding]", as_json: bool) -> None:
     """The doctor's findings, each with its why and its mend."""
     ready = not any(f.status == "fail" for f in findings)
     if as_json:

@@ -19,6 +19,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from limbeck.divergences import kernels
+
 Kernel = Callable[..., tuple[Tensor, Tensor]]
 
 
@@ -61,7 +63,7 @@ def forward_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
         Hinton et al. 2015, arXiv:1503.02531. DistiLLM's and MiniLLM's released code minimise the
         cross-entropy instead: the same gradient, a value larger by the teacher's entropy.
     """
-    return _evaluate(_forward_kl, log_p, log_q)
+    return _evaluate(kernels.forward_kl, log_p, log_q)
 
 
 def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -74,7 +76,7 @@ def reverse_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
         Gu et al. 2023, arXiv:2306.08543 (its single-step term). The unused "reverse kl" branch of
         DistiLLM-2's released trainer has the opposite sign.
     """
-    return _evaluate(_reverse_kl, log_p, log_q)
+    return _evaluate(kernels.reverse_kl, log_p, log_q)
 
 
 def jensen_shannon(log_p: Tensor, log_q: Tensor, *, beta: float | Tensor) -> Tensor:
@@ -99,7 +101,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor, *, beta: float | Tensor) -> Ten
         ``js_distance(lam)`` and KDFlow's ``jsd_beta`` are ``beta = 1 - lam``.
     """
     _check("beta", beta, closed_left=False)
-    return _evaluate(functools.partial(_jensen_shannon, beta=beta), log_p, log_q)
+    return _evaluate(functools.partial(kernels.jensen_shannon, beta=beta), log_p, log_q)
 
 
 def skew_kl(log_p: Tensor, log_q: Tensor, *, alpha: float | Tensor) -> Tensor:
@@ -120,7 +122,7 @@ def skew_kl(log_p: Tensor, log_q: Tensor, *, alpha: float | Tensor) -> Tensor:
         Ko et al. 2024, arXiv:2402.03898. ``alpha = 0`` is the forward KL. Released code: the same.
     """
     _check("alpha", alpha)
-    return _evaluate(functools.partial(_skew_kl, alpha=alpha), log_p, log_q)
+    return _evaluate(functools.partial(kernels.skew_kl, alpha=alpha), log_p, log_q)
 
 
 def skew_reverse_kl(
@@ -145,7 +147,7 @@ def skew_reverse_kl(
         Ko et al. 2024, arXiv:2402.03898; Ko et al. 2025, arXiv:2503.07067.
     """
     _check("alpha", alpha)
-    kernel = functools.partial(_skew_reverse_kl, alpha=alpha, detach_mixture=detach_mixture)
+    kernel = functools.partial(kernels.skew_reverse_kl, alpha=alpha, detach_mixture=detach_mixture)
     return _evaluate(kernel, log_p, log_q)
 
 
@@ -160,7 +162,7 @@ def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
     References:
         Wen et al. 2023, arXiv:2307.15190.
     """
-    return _evaluate(_total_variation, log_p, log_q)
+    return _evaluate(kernels.total_variation, log_p, log_q)
 
 
 def adaptive_kl(log_p: Tensor, log_q: Tensor, *, mu: float = 0.5) -> Tensor:
@@ -187,7 +189,7 @@ def adaptive_kl(log_p: Tensor, log_q: Tensor, *, mu: float = 0.5) -> Tensor:
         sorted order to gaps in vocabulary order, which makes it nearly pure reverse KL.
     """
     _check("mu", mu, closed_left=False)
-    return _evaluate(functools.partial(_adaptive_kl, mu=mu), log_p, log_q)
+    return _evaluate(functools.partial(kernels.adaptive_kl, mu=mu), log_p, log_q)
 
 
 def alpha_beta(log_p: Tensor, log_q: Tensor, *, alpha: float, beta: float) -> Tensor:
@@ -212,115 +214,10 @@ def alpha_beta(log_p: Tensor, log_q: Tensor, *, alpha: float, beta: float) -> Te
         Wang et al. 2025, arXiv:2505.04560, eq. 4. Limits re-derived: at ``alpha = -beta`` the
         released code has 1/alpha where 1/alpha**2 belongs.
     """
-    return _evaluate(functools.partial(_alpha_beta, alpha=alpha, beta=beta), log_p, log_q)
-
-
-# --- kernels: (log_p, log_q) -> value [...], slope [..., events] ---------------------------------
-
-
-def _forward_kl(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-    p = log_p.exp()
-    return _expect(p, log_p - log_q), -p
-
-
-def _reverse_kl(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-    q = log_q.exp()
-    log_ratio = log_q - log_p
-    return _expect(q, log_ratio), _where(q, log_ratio + 1)
-
-
-def _jensen_shannon(log_p: Tensor, log_q: Tensor, beta: float | Tensor) -> tuple[Tensor, Tensor]:
-    beta = _per_position(beta, log_p)
-    p, q, log_m = log_p.exp(), log_q.exp(), _log_mixture(log_p, log_q, beta)
-    b = beta.squeeze(-1)
-    value = b * _expect(p, log_p - log_m) + (1 - b) * _expect(q, log_q - log_m)
-    return value, (1 - beta) * _where(q, log_q - log_m)
-
-
-def _skew_kl(log_p: Tensor, log_q: Tensor, alpha: float | Tensor) -> tuple[Tensor, Tensor]:
-    alpha = _per_position(alpha, log_p)
-    p, log_m = log_p.exp(), _log_mixture(log_p, log_q, alpha)
-    return _expect(p, log_p - log_m), -(1 - alpha) * _where(p, (log_q - log_m).exp())
-
-
-def _skew_reverse_kl(
-    log_p: Tensor, log_q: Tensor, alpha: float | Tensor, detach_mixture: bool
-) -> tuple[Tensor, Tensor]:
-    alpha = _per_position(alpha, log_p)
-    q = log_q.exp()
-    log_ratio = log_q - _log_mixture(log_q, log_p, alpha)
-    slope = log_ratio + 1
-    if not detach_mixture:
-        slope = slope - alpha * log_ratio.exp()
-    return _expect(q, log_ratio), _where(q, slope)
-
-
-def _total_variation(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-    q = log_q.exp()
-    gap = q - log_p.exp()
-    return 0.5 * gap.abs().sum(-1), 0.5 * q * gap.sign()
-
-
-def _adaptive_kl(log_p: Tensor, log_q: Tensor, mu: float) -> tuple[Tensor, Tensor]:
-    p, q = log_p.exp(), log_q.exp()
-    gap = (p - q).abs()
-    order = log_p.argsort(dim=-1, descending=True, stable=True)
-    head = p.gather(-1, order).cumsum(-1) <= mu
-    head[..., 0] = True
-    total = gap.sum(-1)
-    w = (gap.gather(-1, order) * head).sum(-1) / total
-    w = torch.where(total > 0, w, torch.full_like(w, 0.5)).unsqueeze(-1)
-    (forward, forward_slope), (reverse, reverse_slope) = (
-        _forward_kl(log_p, log_q),
-        _reverse_kl(log_p, log_q),
-    )
-    value = w.squeeze(-1) * forward + (1 - w.squeeze(-1)) * reverse
-    return value, w * forward_slope + (1 - w) * reverse_slope
-
-
-def _alpha_beta(log_p: Tensor, log_q: Tensor, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
-    a, b, s = alpha, beta, alpha + beta
-    log_ratio = log_p - log_q
-    if a == 0 and b == 0:
-        return 0.5 * log_ratio.square().sum(-1), -log_ratio
-    if a == 0:
-        p_b, q_b = (b * log_p).exp(), (b * log_q).exp()
-        value = (_where(q_b, -b * log_ratio) - q_b + p_b).sum(-1) / b**2
-        return value, _where(q_b, -log_ratio)
-    p_a, q_a, q_b = (a * log_p).exp(), (a * log_q).exp(), (b * log_q).exp()
-    slope = q_b * (q_a - p_a) / a
-    if b == 0:
-        return (_where(p_a, a * log_ratio) - p_a + q_a).sum(-1) / a**2, slope
-    if s == 0:
-        return (-a * log_ratio + (a * log_ratio).exp() - 1).sum(-1) / a**2, slope
-    mixed = (a * log_p + b * log_q).exp()
-    sums = a / s * (s * log_p).exp() + b / s * (s * log_q).exp()
-    return (sums - mixed).sum(-1) / (a * b), slope
-
-
-# --- helpers -------------------------------------------------------------------------------------
-
-
-def _where(weight: Tensor, factor: Tensor) -> Tensor:
-    """``weight * factor``, and 0 where the weight is 0 even if the factor is infinite."""
-    return torch.where(weight == 0, torch.zeros_like(weight), weight * factor)
-
-
-def _expect(weight: Tensor, factor: Tensor) -> Tensor:
-    return _where(weight, factor).sum(-1)
-
-
-def _log_mixture(log_a: Tensor, log_b: Tensor, weight: Tensor) -> Tensor:
-    """Logarithm of ``weight * a + (1 - weight) * b``, without leaving log space."""
-    return torch.logaddexp(log_a + weight.log(), log_b + (-weight).log1p())
-
-
-def _per_position(value: float | Tensor, like: Tensor) -> Tensor:
-    """A parameter with the events axis added, to broadcast over it."""
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device).unsqueeze(-1)
+    return _evaluate(functools.partial(kernels.alpha_beta, alpha=alpha, beta=beta), log_p, log_q)
 
 
 def _check(name: str, value: float | Tensor, closed_left: bool = True) -> None:
-    low = torch.as_tensor(value)
+    low = torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64)
     if not bool(((low >= 0 if closed_left else low > 0) & (low < 1)).all()):
         raise ValueError(f"{name} must lie in {'[' if closed_left else '('}0, 1), got {value}")

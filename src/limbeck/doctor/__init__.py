@@ -5,20 +5,19 @@ from pathlib import Path
 from limbeck.bench import Bench
 from limbeck.doctor import resources, rows, settings, tokens
 from limbeck.doctor.finding import Finding, refuse
-from limbeck.doctor.headroom import headroom
 
-__all__ = ["Finding", "examine", "headroom", "refuse"]
+__all__ = ["Finding", "examine", "refuse"]
 
 
-def examine(bench: Bench, output: Path) -> list[Finding]:
+def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]:
     """All checks that need no weights, in the order in which a user would want them.
 
     Args:
         bench: What the recipe refers to.
         output: Where the run would be written.
+        quick: Leave out the checks that take seconds where another one has failed already.
     """
     checks = (
-        settings.training,
         tokens.tokenizer,
         tokens.heads,
         tokens.ends,
@@ -26,6 +25,13 @@ def examine(bench: Bench, output: Path) -> list[Finding]:
         rows.completions,
         rows.splits,
         rows.lengths,
-        resources.memory,
     )
-    return [f for check in checks for f in check(bench)] + list(resources.disk(bench, output))
+    findings = [f for check in checks for f in check(bench)]
+    if quick and any(f.status == "fail" for f in findings):
+        return findings
+    return [
+        *findings,
+        *settings.training(bench),
+        *resources.memory(bench),
+        *resources.disk(bench, output),
+    ]

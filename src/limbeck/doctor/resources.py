@@ -12,7 +12,6 @@ from limbeck.divergences.fused import CHUNK_BYTES
 from limbeck.doctor.finding import Finding
 from limbeck.models import parameters_of
 from limbeck.recipe import ModelSpec
-from limbeck.training.fit import DEFAULTS
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LIBRARIES = 600 * 2**20  # PyTorch and transformers themselves, measured
@@ -37,6 +36,8 @@ def memory(bench: Bench) -> Iterator[Finding]:
 
 def disk(bench: Bench, output: Path) -> Iterator[Finding]:
     """Checkpoints and models against what is free where the run is written."""
+    from limbeck.training.fit import DEFAULTS  # takes seconds
+
     existing = next(p for p in (output.absolute(), *output.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free
     student = 4 * parameters_of(bench.student.config)

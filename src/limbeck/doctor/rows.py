@@ -55,7 +55,9 @@ def completions(bench: Bench) -> Iterator[Finding]:
             f"the teacher answers all {len(train):,} prompts "
             f"({answered:,} also have a completion in the data)",
         )
-    elif answered == 0 and not (method.student_writes and getattr(method, "lmbda", 0) == 1):
+    elif method.student_writes and getattr(method, "lmbda", 0) == 1:
+        yield Finding("text", "ok", f"the student answers all {len(train):,} prompts itself")
+    elif answered == 0:
         writer = f"let the teacher answer: method: {{name: {name}, source: teacher}}"
         yield Finding(
             "text",

@@ -5,15 +5,16 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from transformers import TrainingArguments
-
 from limbeck.bench import Bench
 from limbeck.doctor.finding import Finding
-from limbeck.training.fit import DEFAULTS
 
 
 def training(bench: Bench) -> Iterator[Finding]:
     """Build the arguments once; transformers knows what contradicts what."""
+    from transformers import TrainingArguments  # takes seconds
+
+    from limbeck.training.fit import DEFAULTS
+
     recipe = bench.recipe
     stages: dict[str, dict[str, Any]] = {"training": recipe.training}
     if recipe.teacher is not None and recipe.teacher.sft is not None:

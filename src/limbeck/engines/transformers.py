@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from limbeck.engines.base import Completion, Sampling
+from limbeck.targets import causal_lm
 
 Weights = Callable[[], contextlib.AbstractContextManager[nn.Module]]
 
@@ -43,7 +44,7 @@ class TransformersEngine:
         """See `Engine.generate`."""
         done: dict[int, Completion] = {}
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        with self.weights() as model, _evaluating(model), _seeded(seed, model):
+        with self.weights() as model, _evaluating(model), _plain(model), _seeded(seed, model):
             for start in range(0, len(order), sampling.batch_size):
                 chunk = order[start : start + sampling.batch_size]
                 batch = self._continue(model, [prompts[i] for i in chunk], sampling)
@@ -144,3 +145,18 @@ def _seeded(seed: int, model: nn.Module) -> Iterator[None]:
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def _plain(model: nn.Module) -> Iterator[None]:
+    """Without the generation settings that the model brings: ``generate`` merges them in.
+
+    A repetition penalty of the model's own (Qwen ships one) would make the tokens samples of
+    another distribution than the one that is scored and trained.
+    """
+    inner = causal_lm(model)
+    own, inner.generation_config = inner.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        inner.generation_config = own

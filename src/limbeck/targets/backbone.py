@@ -32,7 +32,7 @@ def last_hidden(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
     """
     inner = causal_lm(model)
     seen: list[Tensor] = []
-    hook = inner.base_model.register_forward_hook(lambda _m, _args, out: seen.append(out[0]))
+    hook = inner.get_decoder().register_forward_hook(lambda _m, _args, out: seen.append(out[0]))
     try:
         model(**_inputs(inner, batch))
     finally:
@@ -50,7 +50,8 @@ def head_of(model: nn.Module, vocabulary: int | None = None) -> Head:
     layer = inner.get_output_embeddings()
     # PEFT's modules_to_save keeps a trainable copy of the layer beside the original.
     if hasattr(layer, "modules_to_save"):
-        layer = layer.modules_to_save[layer.active_adapters[0]]
+        plain = layer.disable_adapters  # the base model is speaking
+        layer = layer.original_module if plain else layer.modules_to_save[layer.active_adapters[0]]
     if type(layer) is not nn.Linear:
         raise LimbeckError(
             f"the head of this model is a {type(layer).__name__}, and only linear heads are supported",

@@ -146,9 +146,9 @@ def fit(
     tidy = [{"step": h["step"], **{k: v for k, v in h.items() if k not in skip}} for h in history]
     return Fit(
         steps=trainer.state.global_step,
-        tokens=_total(trainer, trainer.memory.tokens),
-        tokens_written=_total(trainer, trainer.memory.written),
-        sequences=_total(trainer, trainer.memory.sequences),
+        tokens=trainer.memory.tokens,
+        tokens_written=trainer.memory.written,
+        sequences=trainer.memory.sequences,
         curve=[h for h in tidy if "loss" in h],
         eval_curve=[h for h in tidy if "eval_loss" in h],
     )
@@ -172,7 +172,3 @@ class _Advance(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One more."""
         self.advance(1, note=self.note)
-
-
-def _total(trainer: DistillTrainer, mine: int) -> int:
-    return int(trainer.accelerator.reduce(torch.tensor(mine, device=trainer.args.device)).item())

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence as Rows
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
@@ -26,9 +27,17 @@ class Memory(TrainerCallback, ExportableState):
 
     def saw(self, rows: Rows[Sequence]) -> None:
         """Count what this rank trains on, and what the student wrote of it."""
-        self.sequences += len(rows)
-        self.tokens += sum(len(s.completion) for s in rows)
-        self.written += sum(len(s.completion) for s in rows if s.author is Author.STUDENT)
+        mine = [
+            len(rows),
+            sum(len(s.completion) for s in rows),
+            sum(len(s.completion) for s in rows if s.author is Author.STUDENT),
+        ]
+        # Over all ranks: a checkpoint is written by one of them.
+        here = torch.tensor(mine, device=self.trainer.args.device)
+        sequences, tokens, written = self.trainer.accelerator.reduce(here).tolist()
+        self.sequences += sequences
+        self.tokens += tokens
+        self.written += written
 
     def add(self, shares: dict[str, Tensor]) -> None:
         """Add a micro-batch's share of the step's means."""
@@ -36,10 +45,12 @@ class Memory(TrainerCallback, ExportableState):
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def report(self) -> dict[str, float]:
-        """Means of the terms over the steps since the last call, and the state."""
+        """What is logged: means over the steps since the last call, their sum, and the state."""
         steps, self.since_log = self.since_log, []
-        names = steps[-1] if steps else {}
-        return {n: sum(s[n] for s in steps) / len(steps) for n in names} | self.value
+        if not steps:
+            return {}
+        means = {n: sum(s[n] for s in steps) / len(steps) for n in steps[-1]}
+        return {"loss": sum(means.values()), **means, **self.value}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Reduce the step's terms over ranks and let the method's schedule move."""

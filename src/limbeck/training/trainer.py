@@ -80,6 +80,7 @@ class DistillTrainer(Trainer):
             student=TransformersEngine(model, self.pad, ends, self.vocabulary),
             sampling=generation or Sampling(),
         )
+        args._n_gpu = min(args.n_gpu, 1)  # one process, one device; torchrun starts more
         super().__init__(
             model=model,
             args=args,
@@ -200,7 +201,8 @@ class DistillTrainer(Trainer):
             batch = self._prepare_inputs(self._pad(mine[start : start + size] or [dataset[0]]))
             if start >= len(mine):
                 batch["labels"] = torch.full_like(batch["labels"], -100)
-            _, terms = self._sums(self.model, batch)
+            with self.accelerator.autocast():
+                _, terms = self._sums(self.model, batch)
             for name, value in {"count": self._count(batch["labels"]), **terms}.items():
                 totals[name] = totals.get(name, 0.0) + value
         count, *sums = (
@@ -215,6 +217,9 @@ class DistillTrainer(Trainer):
         return EvalLoopOutput(None, None, metrics, len(dataset))
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Add the means of the terms since the last log, and the method's state."""
+        """Add the means of the terms since the last log, and the method's state.
+
+        The loss is their sum: the Trainer's own forgets the steps before a checkpoint.
+        """
         extra = self.memory.report() if "loss" in logs else {}
         super().log({**logs, **extra}, *args, **kwargs)

@@ -1,0 +1,20 @@
+"""A recipe: the whole request, checked before anything expensive happens."""
+
+from limbeck.recipe.checking import parse_recipe
+from limbeck.recipe.method import build_method
+from limbeck.recipe.reading import load_recipe
+from limbeck.recipe.sections import Evaluate, Generation, Lora, ModelSpec, Recipe, TeacherSFT
+from limbeck.recipe.wording import nearest
+
+__all__ = [
+    "Evaluate",
+    "Generation",
+    "Lora",
+    "ModelSpec",
+    "Recipe",
+    "TeacherSFT",
+    "build_method",
+    "load_recipe",
+    "nearest",
+    "parse_recipe",
+]

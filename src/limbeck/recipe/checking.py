@@ -1,0 +1,142 @@
+"""A recipe as a whole: keys that contradict one another, or that nothing would read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from limbeck.errors import RequestError
+from limbeck.methods import Method
+from limbeck.recipe.sections import Generation, Recipe
+from limbeck.recipe.wording import close_only, explain
+
+# Training arguments that a recipe says elsewhere, and where.
+_ELSEWHERE = {
+    "output_dir": "output",
+    "seed": "seed",
+    "data_seed": "seed",
+    "run_name": "output",
+    "resume_from_checkpoint": "nothing: a run resumes by itself",
+    "remove_unused_columns": "nothing: the data room chooses columns",
+    "label_names": "nothing",
+    "do_train": "nothing",
+    "do_eval": "nothing",
+    "do_predict": "nothing",
+    "disable_tqdm": "limbeck distill --quiet",
+}
+# Known without asking transformers, whose training arguments take seconds to import.
+USUAL = {
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "max_grad_norm",
+    "optim",
+    "num_train_epochs",
+    "max_steps",
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+    "bf16",
+    "fp16",
+    "logging_steps",
+    "eval_steps",
+    "eval_strategy",
+    "save_steps",
+    "save_total_limit",
+    "report_to",
+    "use_cpu",
+    "dataloader_num_workers",
+}
+_POSITIVE = ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps")
+
+
+def parse_recipe(request: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Check a recipe given as a mapping.
+
+    Raises:
+        RequestError: A key is unknown, missing, of the wrong type, out of range or unused.
+    """
+    try:
+        recipe = Recipe.model_validate(dict(request))
+    except ValidationError as error:
+        raise explain(error, where, Recipe) from None
+    method = recipe.build_method()
+    _check_training(recipe.training, "training")
+    if recipe.teacher is not None and recipe.teacher.sft is not None:
+        _check_training(recipe.teacher.sft.training, "teacher.sft.training")
+    _check_use(recipe, method)
+    return recipe
+
+
+def _check_training(training: Mapping[str, Any], where: str) -> None:
+    for key, value in training.items():
+        if key in _ELSEWHERE:
+            raise RequestError(
+                f"{key} is not set here", where=f"{where}.{key}", mend=f"use {_ELSEWHERE[key]}"
+            )
+        above_zero = (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and 0 < value < float("inf")
+        )
+        if key == "learning_rate" and not above_zero:
+            raise RequestError(
+                f"the learning rate must be a number above 0, got {value!r}",
+                where=f"{where}.{key}",
+                mend="5.0e-5 is a usual start",
+            )
+        if key in _POSITIVE and not above_zero:
+            raise RequestError(
+                f"{key} must be above 0, got {value!r}",
+                where=f"{where}.{key}",
+                mend="leave it out for the default",
+            )
+    rarer = [key for key in training if key not in USUAL]
+    if not rarer:
+        return
+    from transformers import TrainingArguments
+
+    known = TrainingArguments.__dataclass_fields__
+    for key in rarer:
+        if key not in known:
+            raise RequestError(
+                f"there is no training argument {key!r}",
+                where=f"{where}.{key}",
+                mend=close_only(key, known),
+            )
+
+
+def _check_use(recipe: Recipe, method: Method) -> None:
+    """Refuse keys that nothing would read."""
+    name = recipe.method["name"]
+    if (method.imitates or method.teacher_writes) and recipe.teacher is None:
+        raise RequestError(
+            f"the method {name} needs a teacher",
+            where="teacher",
+            mend="add teacher: a hub id or folder",
+        )
+    if recipe.generation != Generation() and not (method.teacher_writes or method.student_writes):
+        raise RequestError(
+            f"nobody writes text with the method {name} on the data's completions",
+            where="generation",
+            mend="leave generation out (evaluate.max_new_tokens bounds the answers of the evaluation)",
+        )
+    if recipe.teacher is not None and recipe.teacher.lora is not None:
+        raise RequestError(
+            "lora trains a student's adapter", where="teacher.lora", mend="use teacher.adapter"
+        )
+    for key in ("sft", "adapter"):
+        if getattr(recipe.student, key) is not None:
+            raise RequestError(
+                f"student.{key} is not used",
+                where=f"student.{key}",
+                mend="run method: sft first, and name that run's folder as the student",
+            )
+    if recipe.controls and name == "sft":
+        raise RequestError(
+            "controls explain a distillation, and sft is none",
+            where="controls",
+            mend="leave it out",
+        )

@@ -1,0 +1,131 @@
+"""A recipe file, and what the command line changes in it."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from limbeck.errors import RequestError
+from limbeck.recipe.checking import parse_recipe
+from limbeck.recipe.sections import Recipe
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply ``key.key=value`` overrides.
+
+    Raises:
+        RequestError: The file cannot be read, or the recipe is wrong; names key and mend.
+    """
+    path = Path(path)
+    try:
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise RequestError(
+            "there is no such recipe", where=str(path), mend=_near_files(path)
+        ) from None
+    except IsADirectoryError:
+        raise RequestError(
+            "a recipe is a YAML file, and this is a folder",
+            where=str(path),
+            mend=f"try {path / 'recipe.yaml'}",
+        ) from None
+    except OSError as error:
+        raise RequestError(
+            f"the recipe cannot be read: {error.strerror}",
+            where=str(path),
+            mend="give the path of a .yaml file",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            "the recipe is not UTF-8 text",
+            where=f"{path}, byte {error.start}",
+            mend="save it as UTF-8",
+        ) from None
+    except yaml.YAMLError as error:
+        raise RequestError(
+            f"the recipe is not YAML: {_one_line(error)}",
+            where=str(path),
+            mend="check indentation, colons and quotes near that line",
+        ) from None
+    if not isinstance(loaded, dict):
+        raise RequestError(
+            "the recipe holds no keys",
+            where=str(path),
+            mend="it needs student, teacher, data and method",
+        )
+    for item in overrides:
+        _override(loaded, item)
+    loaded.setdefault("output", f"runs/{path.stem}")
+    return parse_recipe(loaded, where=str(path))
+
+
+def _override(request: dict[str, Any], item: str) -> None:
+    """Apply ``training.learning_rate=1e-4``; the value is YAML."""
+    dotted, equals, text = item.partition("=")
+    if not equals or not dotted:
+        raise RequestError(
+            f"an override is KEY=VALUE, got {item!r}",
+            where="command line",
+            mend="for example training.learning_rate=1e-4",
+        )
+    *sections, key = dotted.split(".")
+    node = request
+    for depth, name in enumerate(sections):
+        inner = node.get(name)
+        if isinstance(inner, str):  # the shorthand of a section that is growing
+            main = {"method": "name", "data": "source"}.get(name, "model")
+            inner = {main: inner}
+        if inner is not None and not isinstance(inner, dict):
+            where = ".".join(sections[: depth + 1])
+            raise RequestError(
+                f"{where} is no section, so {dotted} cannot be set",
+                where="command line",
+                mend=f"set {where}= as a whole",
+            )
+        node[name] = node = inner or {}
+    try:
+        node[key] = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise RequestError(
+            f"the value of {dotted} is not YAML: {_one_line(error)}",
+            where="command line",
+            mend="quote it",
+        ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it.
+
+    ``5e-5`` is a number (PyYAML reads it as text), and a key that stands twice is an error (PyYAML
+    keeps the last one).
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [k.value for k, _ in node.value if isinstance(k, yaml.ScalarNode)]
+        for key in keys:
+            if key != "<<" and keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} stands twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$"),
+    list("-+0123456789"),
+)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def _near_files(path: Path) -> str:
+    folder = path.parent
+    names = sorted(p.name for p in folder.glob("*.y*ml")) if folder.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.4)
+    return f"did you mean {folder / close[0]}?" if close else "give the path of a .yaml file"

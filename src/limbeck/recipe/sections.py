@@ -1,0 +1,155 @@
+"""The sections of a recipe: what each key means, and what it may be."""
+
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from limbeck.data import DataSpec
+from limbeck.engines import Sampling
+from limbeck.methods import Method
+from limbeck.recipe.method import build_method
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TeacherSFT(Section):
+    """Fine-tune the teacher before it teaches.
+
+    Attributes:
+        data: What to train it on; the run's own data where nothing is said. Rows whose prompt
+            occurs in the run's data are left out, so that the teacher never saw what it answers.
+        training: Training arguments of this stage.
+    """
+
+    data: DataSpec | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
+class Lora(Section):
+    """Train a low-rank adapter instead of all weights; names as in PEFT's ``LoraConfig``."""
+
+    r: int = Field(16, gt=0)
+    lora_alpha: float = Field(32, gt=0)
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    target_modules: list[str] | str = "all-linear"
+
+
+class ModelSpec(Section):
+    """A model; a plain string is its hub id or folder.
+
+    Attributes:
+        model: Hub id, local folder, or the folder of a finished run.
+        revision: Branch, tag or commit of a hub model.
+        adapter: Folder or hub id of a PEFT adapter on top.
+        layers: Keep only these decoder layers, or ``every_second`` one.
+        fresh: Keep the architecture and draw new weights.
+        config: With ``fresh``, or instead of ``model``: settings of the model's configuration,
+            such as ``{model_type: llama, hidden_size: 128, ...}``.
+        tokenizer: Hub id or folder, or ``characters`` for one token a character; by default the
+            model's own, or the other model's.
+        lora: Train an adapter of this form (students).
+        sft: Fine-tune first (teachers).
+        dtype: Of the weights in memory; ``auto`` is as stored. Students are float32 by default.
+        trust_remote_code: Let the model folder run its own code.
+    """
+
+    model: str | None = None
+    revision: str | None = None
+    adapter: str | None = None
+    layers: list[int] | Literal["every_second"] | None = None
+    fresh: bool = False
+    config: dict[str, Any] | None = None
+    tokenizer: str | None = None
+    lora: Lora | None = None
+    sft: TeacherSFT | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    trust_remote_code: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "ModelSpec":
+        if self.model is None and not (self.config and "model_type" in self.config):
+            raise ValueError(
+                "give model: a hub id or folder, or config: with a model_type to start from scratch"
+            )
+        if self.config is not None and self.model is not None and not self.fresh:
+            raise ValueError(
+                "config changes an architecture, so it needs fresh: true (new weights)"
+            )
+        if self.fresh and self.model is None:
+            raise ValueError("fresh: true takes the architecture of a model, so it needs model:")
+        if self.layers is not None and (self.fresh or self.model is None):
+            raise ValueError("layers keeps trained layers, so it needs model: and no fresh:")
+        return self
+
+
+class Generation(Section):
+    """How teacher and student write text; names as in transformers' ``GenerationConfig``."""
+
+    engine: Literal["transformers"] = "transformers"
+    max_new_tokens: int = Field(256, gt=0)
+    temperature: float = Field(1.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    batch_size: int = Field(64, gt=0)
+
+    def sampling(self) -> Sampling:
+        """For an engine."""
+        return Sampling(**self.model_dump(exclude={"engine"}))
+
+
+class Evaluate(Section):
+    """How the models are compared on held-out rows.
+
+    Attributes:
+        max_items: Evaluate at most so many, those with the smallest prompt hash.
+        max_new_tokens: Longest answer, decoded greedily; by default ``generation.max_new_tokens``.
+        batch_size: Items at once.
+    """
+
+    max_items: int = Field(1000, gt=0)
+    max_new_tokens: int | None = Field(None, gt=0)
+    batch_size: int = Field(64, gt=0)
+
+
+class Recipe(Section):
+    """Student, teacher, data and method, and how to train, write and compare."""
+
+    student: ModelSpec
+    teacher: ModelSpec | None = None
+    data: DataSpec
+    method: dict[str, Any]
+    output: str = Field(min_length=1)
+    baseline: Literal["sft", "none"] = "sft"
+    controls: bool = False
+    seed: int = 0
+    training: dict[str, Any] = Field(default_factory=dict)
+    generation: Generation = Field(default_factory=Generation)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return "none" if value is None else value
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    def build_method(self) -> Method:
+        """The method with its options."""
+        return build_method(self.method)
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, readable by `load_recipe`."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False)

@@ -1,0 +1,209 @@
+"""A run's stages, from the teacher to the report; each is done once."""
+
+import functools
+from dataclasses import asdict
+from typing import Any
+
+from limbeck.bench import Bench
+from limbeck.console import say
+from limbeck.doctor import Finding
+from limbeck.doctor.headroom import headroom
+from limbeck.errors import RequestError
+from limbeck.files import write_json, writing
+from limbeck.models import ModelSpec, load_model, parameters_of
+from limbeck.reports import verdict, write_report
+from limbeck.run import results as put
+from limbeck.run.arms import (
+    Arm,
+    Trainings,
+    arms_of,
+    gold_possible,
+    labelled_possible,
+    peak_memory_bytes,
+)
+from limbeck.run.folder import RunFolder
+from limbeck.run.measure import Measured, Measuring, held_out
+from limbeck.run.teacher import TeacherStage
+from limbeck.run.text import RoundLab
+
+
+def work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -> None:
+    """Do what is not done yet, and write the report.
+
+    Args:
+        folder: The run's, held by this process.
+        bench: What the recipe refers to.
+        findings: What the doctor said.
+        name: What the report calls the run.
+    """
+    recipe = bench.recipe
+    teacher = TeacherStage(folder, bench)
+    trained = {"teacher": log} if (log := teacher.prepare()) else {}
+    trainings = Trainings(folder, bench, teacher)
+    if bench.method.imitates or bench.method.teacher_writes:
+        findings = [*findings, _headroom(folder, bench, teacher, trainings)]
+
+    lab = RoundLab(
+        bench,
+        folder / "rounds" / "000",
+        lambda: teacher.engine,
+        teacher.hash if recipe.teacher else "",
+    )
+    arms = arms_of(bench, lab)
+    text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
+    steps = trainings.steps(text["sequences"])
+    trained |= {arm.name: trainings.train(arm, steps) for arm in arms}
+    measured, max_new_tokens = _measure(folder, bench, teacher, trainings, arms)
+
+    seconds = folder.seconds()
+    written = trained["student"]["tokens_written"]
+    found = {
+        "schema": put.SCHEMA,
+        "name": name,
+        "created": put.now(),
+        "limbeck": folder.manifest["limbeck"],
+        "seed": recipe.seed,
+        "models": _models(folder, bench, arms),
+        "evaluation": put.evaluation(measured, bench, max_new_tokens),
+        "comparisons": put.comparisons(measured),
+        "fidelity": put.faithfulness(measured),
+        "training": {
+            arm: {**log, "seconds": seconds.get(f"train {arm}", 0.0)}
+            for arm, log in trained.items()
+        },
+        "text": {**text, "on_policy_tokens": written},
+        "data": put.data_section(bench),
+        "samples": put.samples(measured),
+        "controls": _controls(bench, arms),
+        "method": put.method_section(bench),
+        "doctor": [asdict(f) for f in findings],
+        "costs": {
+            "wall_seconds": seconds,
+            "peak_memory_bytes": peak_memory_bytes(),
+            "tokens_generated": text["tokens_generated"] + written,
+        },
+        "environment": put.environment(),
+        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+        "command": f"limbeck distill {folder / 'recipe.yaml'}",
+    }
+    folder.once("report", lambda: _report(folder, found))
+
+
+def _report(folder: RunFolder, found: dict[str, Any]) -> dict[str, Any]:
+    found["verdict"] = verdict(found)
+    with writing(folder / "report.html"):
+        write_report(found, folder / "report.html")
+    write_json(folder / "results.json", found)
+    return {}
+
+
+def _headroom(
+    folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings
+) -> Finding:
+    """Is there anything to learn from this teacher? Measured on validation rows, before training."""
+    known = folder.once(
+        "headroom", lambda: asdict(headroom(bench, teacher.model, trainings.new_student()))
+    )
+    finding = Finding(**known)
+    if finding.status != "ok":
+        say(f"[yellow]{finding.what}[/] {finding.why} {finding.mend}")
+    return finding
+
+
+def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
+    """Write the round's text, and say in numbers what it is."""
+    rows, train = arm.rows(), bench.sequences["train"]
+    if not rows:
+        raise RequestError(
+            "there is no text to train on",
+            where="data",
+            mend="give rows with completions, or let the teacher write: method: {source: teacher}",
+        )
+    said = {
+        "sequences": len(rows),
+        "prompts": len(train),
+        "labelled": sum(bool(s.completion) for s in train),
+        "tokens_generated": 0,
+    }
+    if not arm.method.teacher_writes:
+        return said
+    answers = lab.teacher_answers()
+    return said | {
+        "answered_by_teacher": len(answers),
+        "finished": sum(a["finished"] for a in answers),
+        "correct": _share_correct(bench, answers),
+        "tokens_generated": sum(len(a["tokens"]) for a in answers),
+    }
+
+
+def _share_correct(bench: Bench, answers: list[dict[str, Any]]) -> float | None:
+    """How many of the teacher's answers are right, as far as the data can tell."""
+    verify, side = bench.examples.verify, bench.teacher
+    if verify is None or side is None:
+        return None
+    checked = [
+        verify(side.tokenizer.decode(a["tokens"], skip_special_tokens=True), gold)
+        for a in answers
+        if (gold := bench.examples.train[a["example"]].answer) is not None
+    ]
+    return sum(checked) / len(checked) if checked else None
+
+
+def _measure(
+    folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings, arms: list[Arm]
+) -> tuple[dict[str, Measured], int]:
+    """Every model on the same rows, in the order of the report."""
+    measuring = Measuring(folder, bench, held_out(bench))
+    judge = None
+    measured = {}
+    if bench.teacher is not None:
+        measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
+        judge = (lambda: teacher.judge) if bench.one_tokenizer else None
+    measured["before"] = measuring.measure("before", trainings.new_student, judge)
+    order = sorted(
+        arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9
+    )
+    for arm in order:
+        spec = ModelSpec(model=str(folder / arm.folder))
+        load = functools.partial(load_model, spec, arm.name, bench.student.tokenizer, 0, "float32")
+        measured[arm.name] = measuring.measure(arm.name, load, judge)
+    return measured, measuring.max_new_tokens
+
+
+def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
+    recipe = bench.recipe
+    size = parameters_of(bench.student.config)
+    models: dict[str, Any] = {}
+    if recipe.teacher is not None and bench.teacher is not None:
+        models["teacher"] = {
+            "label": "Teacher",
+            "source": _source(recipe.teacher),
+            "parameters": parameters_of(bench.teacher.config),
+        }
+    models["before"] = {
+        "label": "Student before training",
+        "source": _source(recipe.student),
+        "parameters": size,
+    }
+    order = sorted(
+        arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9
+    )
+    for arm in order:
+        models[arm.name] = {"label": arm.label, "source": arm.folder, "parameters": size}
+    return models
+
+
+def _source(spec: ModelSpec) -> str:
+    origin = spec.model or f"{(spec.config or {}).get('model_type')} from scratch"
+    return (
+        origin + (", new weights" if spec.fresh else "") + (", fine-tuned here" if spec.sft else "")
+    )
+
+
+def _controls(bench: Bench, arms: list[Arm]) -> dict[str, str]:
+    ran = {arm.name for arm in arms}
+    possible = {"gold": gold_possible(bench), "labelled": labelled_possible(bench)}
+    return {
+        name: "run" if f"control_{name}" in ran else "not run" if can else "not possible"
+        for name, can in possible.items()
+    }
