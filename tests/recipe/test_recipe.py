@@ -121,6 +121,13 @@ def test_an_override_replaces_a_whole_section(load):
     assert load("student={model: a=b}").student.model == "a=b"
 
 
+def test_an_override_of_a_section_leaves_its_alias_alone(load):
+    content = "student: &m {config: {model_type: llama}}\nteacher: *m\ndata: x\nmethod: kd\n"
+    recipe = load("teacher.config.hidden_size=8", "teacher.tokenizer=t", content=content)
+    assert recipe.student.config == {"model_type": "llama"} and recipe.student.tokenizer is None
+    assert recipe.teacher.config == {"model_type": "llama", "hidden_size": 8}
+
+
 def test_the_last_override_wins(load):
     assert load("seed=1", "seed=2").seed == 2
 

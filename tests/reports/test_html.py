@@ -168,7 +168,7 @@ def test_writing_replaces_the_page_in_one_step(tmp_path: Path, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("limbeck.reports.os.replace", fail)
+    monkeypatch.setattr("limbeck.files.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_report(least(), target)
     assert target.read_text(encoding="utf-8") == before

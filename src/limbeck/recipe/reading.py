@@ -85,7 +85,8 @@ def _override(request: dict[str, Any], item: str) -> None:
                 where="command line",
                 mend=f"set {where}= as a whole",
             )
-        node[name] = node = inner or {}
+        # A copy: with a YAML alias, another section may be the same object.
+        node[name] = node = dict(inner or {})
     try:
         node[key] = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:

@@ -9,7 +9,7 @@ from limbeck.console import say
 from limbeck.doctor import Finding
 from limbeck.doctor.headroom import headroom
 from limbeck.errors import RequestError
-from limbeck.files import write_json, writing
+from limbeck.files import write_json
 from limbeck.models import ModelSpec, load_model, parameters_of
 from limbeck.reports import verdict, write_report
 from limbeck.run import results as put
@@ -91,8 +91,7 @@ def work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) ->
 
 def _report(folder: RunFolder, found: dict[str, Any]) -> dict[str, Any]:
     found["verdict"] = verdict(found)
-    with writing(folder / "report.html"):
-        write_report(found, folder / "report.html")
+    write_report(found, folder / "report.html")
     write_json(folder / "results.json", found)
     return {}
 
