@@ -9,17 +9,15 @@ import psutil
 import pytest
 import torch
 from transformers import GenerationConfig, LlamaConfig
-from typer.testing import CliRunner
 
 from limbeck.bench import open_bench
-from limbeck.cli.app import app
 from limbeck.data import character_tokenizer
 from limbeck.doctor import examine, refuse
 from limbeck.doctor.headroom import headroom
 from limbeck.errors import RequestError
 from limbeck.models import load_model
 from limbeck.recipe import parse_recipe
-from run.tiny import request, tree, write
+from run.tiny import invoke, request, tree, write
 
 GIB = 2**30
 
@@ -211,9 +209,7 @@ def _other_template(tokenizer):
 
 
 def test_templates_that_differ_are_both_shown(ask, folder):
-    found = ask(
-        student=folder("one"), teacher=folder("two", _other_template), data__chat=True
-    )
+    found = ask(student=folder("one"), teacher=folder("two", _other_template), data__chat=True)
     finding = only(found["chat template"])
     assert finding.status == "warn"
     assert repr("<bos><user>Hello<assistant>") in finding.what
@@ -362,7 +358,9 @@ def test_memory_grows_with_what_needs_it(ask, folder):
 def test_training_arguments_that_contradict_each_other(ask):
     finding = only(ask(training__eval_strategy="sometimes")["training"])
     assert finding.status == "fail" and "sometimes" in finding.what
-    finding = only(ask(training__learning_rate=1e-3, training__bf16=True, training__fp16=True)["training"])
+    finding = only(
+        ask(training__learning_rate=1e-3, training__bf16=True, training__fp16=True)["training"]
+    )
     assert finding.status == "fail"
 
 
@@ -412,7 +410,7 @@ def test_no_rows_to_measure_headroom_on(tmp_path, taught):
 
 
 def doctor(*arguments):
-    return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+    return invoke("doctor", *arguments)
 
 
 def test_ready_is_exit_code_0(tmp_path):

@@ -16,7 +16,7 @@ import limbeck
 from limbeck.recipe import load_recipe, parse_recipe
 from limbeck.run import read_run
 from limbeck.run.distill import distill
-from run.tiny import DATA, MODEL, STUDENT, numbers, request, tree, weights_hash, work
+from run.tiny import DATA, MODEL, STUDENT, invoke, numbers, request, tree, weights_hash, work, write
 
 METHODS = {
     "sft": {"teacher": None, "method": "sft"},
@@ -303,6 +303,28 @@ def test_an_adapter_learns(runs, teacher):
     assert torch.linalg.matrix_rank(difference, rtol=1e-3) <= 4
 
 
+def test_a_student_with_another_tokenizer_learns_from_text(runs, teacher, tmp_path_factory):
+    from limbeck.data import character_tokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    tokenizer = character_tokenizer()
+    tokenizer.add_tokens(["1+", "+1", "=1"])
+    tokenizer.save_pretrained(folder)
+    run = runs(
+        "two_tokenizers",
+        student={"config": MODEL, "tokenizer": str(folder)},
+        teacher=str(teacher.path),
+        method="seqkd",
+        generation={"max_new_tokens": 20},
+    )
+    assert run.results["fidelity"] == {}, "tokens of two vocabularies cannot be compared"
+    assert {"teacher", "student"} <= set(run.results["evaluation"]["metrics"])
+    one, other = (items(run, arm) for arm in ("teacher", "student"))
+    assert [r["bytes"] for r in one] == [r["bytes"] for r in other]
+    assert [r["nats_tokens"] for r in one] != [r["nats_tokens"] for r in other]
+    assert len(AutoTokenizer.from_pretrained(run.student)) == 106
+
+
 def test_conversations_from_a_local_file(runs, tmp_path_factory):
     file = tmp_path_factory.mktemp("data") / "chats.jsonl"
     rows = [
@@ -350,17 +372,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(runs, finish
 
 
 def test_python_and_the_command_line_are_one(tmp_path):
-    from typer.testing import CliRunner
-
-    from limbeck.cli.app import app
-    from run.tiny import write
-
     mapping = request(tmp_path / "python", training__max_steps=4)
     run = limbeck.distill(**mapping)
     file = write(tmp_path / "r.yaml", {**mapping, "output": "elsewhere"})
-    done = CliRunner().invoke(
-        app, ["distill", str(file), f"output={tmp_path / 'shell'}", "--quiet"]
-    )
+    done = invoke("distill", file, f"output={tmp_path / 'shell'}", "--quiet")
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "shell" / "report.html") in done.stdout
     assert weights_hash(tmp_path / "shell") == weights_hash(run.path)

@@ -6,10 +6,12 @@ import hashlib
 import importlib
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import re
 import signal
+import warnings
 from pathlib import Path
 
 import yaml
@@ -130,6 +132,25 @@ def work(mapping, kill=None):
     if kill is not None:
         _die_at(*kill)
     return distill(parse_recipe(mapping))
+
+
+def invoke(*arguments):
+    """The ``limbeck`` command in this process, which is left as it was found."""
+    import transformers
+    from typer.testing import CliRunner
+
+    from limbeck.cli.app import app
+    from limbeck.console import console
+
+    quiet, disabled = console.quiet, logging.root.manager.disable
+    verbosity = transformers.logging.get_verbosity()
+    try:
+        with warnings.catch_warnings():
+            return CliRunner().invoke(app, [str(a) for a in arguments])
+    finally:
+        console.quiet = quiet
+        logging.disable(disabled)
+        transformers.logging.set_verbosity(verbosity)
 
 
 def start(mapping, kill=None):

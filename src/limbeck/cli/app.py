@@ -58,11 +58,13 @@ def demo(
     the teacher answers. It is an ordinary recipe: the run's folder holds it as recipe.yaml.
     """
     with guarded(debug, quiet):
+        from limbeck.console import say
         from limbeck.recipe import load_recipe
         from limbeck.run import distill as run_recipe
 
         words = [f"output={output}", f"seed={seed}", f"controls={str(controls).lower()}"]
         recipe = load_recipe(Path(__file__).parent / "quickstart.yaml", words)
+        say(f"the quickstart: a teacher from scratch, then two students; minutes. Folder: {output}")
         _show(run_recipe(recipe, fresh=fresh, name="quickstart"))
 
 

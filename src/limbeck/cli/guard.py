@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ def guarded(debug: bool, quiet: bool) -> Iterator[None]:
     """Run a command's body.
 
     Args:
-        debug: Let errors through with their traceback, and libraries talk.
+        debug: Show the traceback of an error as well, and let libraries talk.
         quiet: Show no progress.
     """
     console.quiet = quiet or rank() != 0  # one of several processes talks
@@ -31,7 +32,7 @@ def guarded(debug: bool, quiet: bool) -> Iterator[None]:
         yield
     except LimbeckError as error:
         if debug:
-            raise
+            traceback.print_exc()
         _tell(error.what, error.where, error.mend)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -41,11 +42,11 @@ def guarded(debug: bool, quiet: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         _tell(
             f"unexpected: {type(error).__name__}: {_first_line(error)}",
             "",
-            "run again with --debug, and report it",
+            "report it with this traceback" if debug else "run again with --debug, and report it",
         )
         raise typer.Exit(1) from None
 

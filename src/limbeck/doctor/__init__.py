@@ -4,9 +4,9 @@ from pathlib import Path
 
 from limbeck.bench import Bench
 from limbeck.doctor import resources, rows, settings, tokens
-from limbeck.doctor.finding import Finding, refuse
+from limbeck.doctor.finding import Finding, refuse, say_finding
 
-__all__ = ["Finding", "examine", "refuse"]
+__all__ = ["Finding", "examine", "refuse", "say_finding"]
 
 
 def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.markup import escape
+
+from limbeck.console import say
 from limbeck.errors import RequestError
 
 Status = Literal["ok", "note", "warn", "fail"]
@@ -26,6 +29,12 @@ class Finding:
     what: str
     why: str = ""
     mend: str = ""
+
+
+def say_finding(finding: Finding) -> None:
+    """Tell a user who did not ask the doctor, while the work goes on."""
+    words = f"{finding.what} ({finding.why}). {finding.mend}"
+    say(f"[yellow]{finding.check}:[/] {escape(words)}")
 
 
 def refuse(findings: Sequence[Finding]) -> None:

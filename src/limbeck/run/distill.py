@@ -8,7 +8,7 @@ from typing import Any
 
 from limbeck.bench import Bench, open_bench
 from limbeck.console import say
-from limbeck.doctor import Finding, examine, refuse
+from limbeck.doctor import Finding, examine, refuse, say_finding
 from limbeck.errors import RequestError
 from limbeck.models import fingerprint
 from limbeck.recipe import Recipe, load_recipe
@@ -85,6 +85,9 @@ def distill(recipe: Recipe, *, fresh: bool = False, name: str | None = None) -> 
     bench = open_bench(recipe)
     findings = examine(bench, folder.path, quick=True)
     refuse(findings)
+    for f in findings:
+        if f.status == "warn":
+            say_finding(f)
     # Not before: the Trainer, SciPy and the report take seconds to import.
     from limbeck.run.work import work
 

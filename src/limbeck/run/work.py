@@ -5,8 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from limbeck.bench import Bench
-from limbeck.console import say
-from limbeck.doctor import Finding
+from limbeck.doctor import Finding, say_finding
 from limbeck.doctor.headroom import headroom
 from limbeck.errors import RequestError
 from limbeck.files import write_json
@@ -105,7 +104,7 @@ def _headroom(
     )
     finding = Finding(**known)
     if finding.status != "ok":
-        say(f"[yellow]{finding.what}[/] {finding.why} {finding.mend}")
+        say_finding(finding)
     return finding
 
 
