@@ -42,6 +42,7 @@ ON_POLICY = {
     "method": {"name": "gkd", "lmbda": 0.5},
     "generation": {"max_new_tokens": 8},
     "training__max_steps": 14,
+    "training__lr_scheduler_type": "constant",
 }
 STEP = "limbeck.training.memory:Memory.on_step_end"
 SAVE = "transformers:Trainer._save_optimizer_and_scheduler"
@@ -65,12 +66,20 @@ KILLS = {
         3,
     ),
     "before-the-student-gets-its-name": (WHOLE, "os:replace", ".student.partial", 1),
+    # The last step is not the end of an epoch: resumed there, the Trainer would take one more.
+    "after-the-last-step": (ON_POLICY, "os:replace", ".student.partial", 1),
     "before-items-get-their-name": (WHOLE, "os:replace", ".before.parquet.partial", 1),
     "before-the-report": (WHOLE, "os:replace", "results.json", 1),
     "at-the-first-manifest": (WHOLE, "os:replace", "manifest.json", 1),
     "at-the-first-recipe": (WHOLE, "os:replace", "recipe.yaml", 1),
 }
 FAST = ("student", "teacher-text", "evaluation")
+MARKS = dict.fromkeys(FAST, ()) | {
+    "after-the-last-step": (
+        slow,
+        pytest.mark.xfail(strict=True, reason="fit() lets the Trainer take one step more"),
+    )
+}
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +114,7 @@ def killed(mapping, kill=None):
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(name, marks=() if name in FAST else slow) for name in KILLS]
+    "case", [pytest.param(name, marks=MARKS.get(name, slow)) for name in KILLS]
 )
 def test_kill_and_run_again(undisturbed, tmp_path, case):
     changes, *kill = KILLS[case]

@@ -50,6 +50,12 @@ class RoundLab:
             if answer["finished"]
         ]
         kept = [s for s in finished if len(s) <= self.bench.max_length]
+        if finished and not kept:
+            raise LimbeckError(
+                f"every answer of the teacher is longer than {self.bench.max_length} tokens with its prompt",
+                where=str(self.folder),
+                mend="raise data.max_length, or lower generation.max_new_tokens",
+            )
         if not kept:
             raise LimbeckError(
                 "no answer of the teacher came to an end",
