@@ -30,6 +30,15 @@ def splits(bench: Bench) -> Iterator[Finding]:
         )
     else:
         yield Finding("splits", "ok", f"{sizes}; divided by a hash of the prompt")
+    incomplete = sum(not s.completion for s in bench.sequences["test"])
+    if incomplete and bench.teacher is not None:
+        yield Finding(
+            "splits",
+            "note",
+            f"{incomplete:,} test rows have no completion: all models read the teacher's own answers",
+            "bits per byte then say how well a model predicts the teacher, not how good either is",
+            "give test rows with completions, or with an answer to verify",
+        )
     for name, text in (
         ("duplicate_rows", "duplicate rows were removed"),
         ("leaking_rows", "training rows were removed because their prompt is held out"),

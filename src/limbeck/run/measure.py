@@ -1,7 +1,7 @@
 """Every model of a run on the same held-out rows, item by item."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from limbeck.bench import Bench
 from limbeck.console import progress
-from limbeck.data import Example, Sequence
-from limbeck.engines import Sampling
+from limbeck.data import Author, Example, Sequence
+from limbeck.engines import Engine, Sampling
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.evaluation import fidelity, likelihood
@@ -76,10 +76,13 @@ class Measuring:
         folder: The run's.
         bench: Where the rows come from.
         rows: The rows.
+        teacher: Writes the text to read where the rows have no completions of their own.
     """
 
-    def __init__(self, folder: RunFolder, bench: Bench, rows: HeldOut):
-        self.folder, self.bench, self.rows = folder, bench, rows
+    def __init__(
+        self, folder: RunFolder, bench: Bench, rows: HeldOut, teacher: Callable[[], Engine]
+    ):
+        self.folder, self.bench, self.rows, self.teacher = folder, bench, rows, teacher
 
     @property
     def max_new_tokens(self) -> int:
@@ -129,8 +132,8 @@ class Measuring:
         if self.bench.has_answers:
             engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
             items |= self._answers(arm, engine, sequences, tokenizer)
-        complete = [s for s in sequences if s.completion]
-        if len(complete) == len(sequences):
+        sequences = self._to_read(sequences)
+        if sequences:
             with progress(f"reading {arm}", len(sequences), "rows") as advance:
                 read = likelihood(model, sequences, tokenizer, pad, size, advance)
             items |= {
@@ -149,19 +152,33 @@ class Measuring:
                 }
         return items
 
-    def _answers(
-        self, arm: str, engine: TransformersEngine, sequences: list[Sequence], tokenizer: Any
-    ) -> dict[str, list[Any]]:
-        sampling = Sampling(
-            self.max_new_tokens, temperature=0.0, batch_size=self.bench.recipe.evaluate.batch_size
-        )
+    def _to_read(self, sequences: list[Sequence]) -> list[Sequence]:
+        """Text for likelihood and fidelity: the rows' completions, or else the teacher's answers."""
+        if all(s.completion for s in sequences):
+            return sequences
+        if not reads_teacher(self.bench):
+            return []
+        answers = self._write("teacher", self.teacher, self.rows.teachers)
+        return [
+            replace(s, completion=tuple(a["tokens"]), author=Author.TEACHER)
+            for s, a in zip(sequences, answers, strict=True)
+        ]
+
+    def _write(
+        self, arm: str, engine: Callable[[], Engine], sequences: list[Sequence]
+    ) -> list[dict[str, Any]]:
+        """A model's greedy answers, through a journal that lives as long as the run."""
+        size = self.bench.recipe.evaluate.batch_size
+        sampling = Sampling(self.max_new_tokens, temperature=0.0, batch_size=size)
         prompts = [s.prompt for s in sequences]
         journal = self.folder / "items" / f"{arm}.jsonl"
-        # The journal lives only while the model that answers is the one of this run's stage.
         key = digest(arm, prompts, asdict(sampling))
-        answers = answer_all(
-            journal, key, prompts, lambda: engine, sampling, 0, f"answers of {arm}"
-        )
+        return answer_all(journal, key, prompts, engine, sampling, 0, f"answers of {arm}")
+
+    def _answers(
+        self, arm: str, engine: Engine, sequences: list[Sequence], tokenizer: Any
+    ) -> dict[str, list[Any]]:
+        answers = self._write(arm, lambda: engine, sequences)
         texts = [tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
         verify = self.bench.examples.verify
         assert verify is not None
@@ -175,6 +192,12 @@ class Measuring:
             "finished": [a["finished"] for a in answers],
             "tokens": [len(a["tokens"]) for a in answers],
         }
+
+
+def reads_teacher(bench: Bench) -> bool:
+    """Whether the teacher's answers stand in for completions that held-out rows do not have."""
+    incomplete = any(not s.completion for s in bench.sequences["test"])
+    return incomplete and bench.teacher is not None and bench.one_tokenizer
 
 
 def prompt_text(example: Example) -> str:

@@ -55,8 +55,8 @@ def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
     return found
 
 
-def faithfulness(measured: dict[str, Measured]) -> dict[str, Any]:
-    """Token-level nearness of each student to the teacher."""
+def faithfulness(measured: dict[str, Measured], text: str) -> dict[str, Any]:
+    """Token-level nearness of each student to the teacher, on the data's or the teacher's text."""
     found: dict[str, Any] = {}
     for arm, m in measured.items():
         positions = m.array("positions")
@@ -72,7 +72,7 @@ def faithfulness(measured: dict[str, Measured]) -> dict[str, Any]:
             for name, column in columns.items()
             if (values := m.array(column)) is not None and np.isfinite(values).all()
         }
-        found[arm] = {**entry, "tokens": int(positions.sum()), "text": "data"}
+        found[arm] = {**entry, "tokens": int(positions.sum()), "text": text}
     return found
 
 

@@ -21,7 +21,7 @@ from limbeck.run.arms import (
     peak_memory_bytes,
 )
 from limbeck.run.folder import RunFolder
-from limbeck.run.measure import Measured, Measuring, held_out
+from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab
 
@@ -65,7 +65,7 @@ def work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) ->
         "models": _models(folder, bench, arms),
         "evaluation": put.evaluation(measured, bench, max_new_tokens),
         "comparisons": put.comparisons(measured),
-        "fidelity": put.faithfulness(measured),
+        "fidelity": put.faithfulness(measured, "teacher" if reads_teacher(bench) else "data"),
         "training": {
             arm: {**log, "seconds": seconds.get(f"train {arm}", 0.0)}
             for arm, log in trained.items()
@@ -151,7 +151,7 @@ def _measure(
     folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings, arms: list[Arm]
 ) -> tuple[dict[str, Measured], int]:
     """Every model on the same rows, in the order of the report."""
-    measuring = Measuring(folder, bench, held_out(bench))
+    measuring = Measuring(folder, bench, held_out(bench), lambda: teacher.engine)
     judge = None
     measured = {}
     if bench.teacher is not None:
