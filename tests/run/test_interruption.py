@@ -74,12 +74,7 @@ KILLS = {
     "at-the-first-recipe": (WHOLE, "os:replace", "recipe.yaml", 1),
 }
 FAST = ("student", "teacher-text", "evaluation")
-MARKS = dict.fromkeys(FAST, ()) | {
-    "after-the-last-step": (
-        slow,
-        pytest.mark.xfail(strict=True, reason="fit() lets the Trainer take one step more"),
-    )
-}
+MARKS = dict.fromkeys(FAST, ())
 
 
 @pytest.fixture(scope="session")

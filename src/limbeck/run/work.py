@@ -2,13 +2,18 @@
 
 import functools
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from limbeck.bench import Bench
+from limbeck.data import Sequence
 from limbeck.doctor import Finding, say_finding
 from limbeck.doctor.headroom import headroom
 from limbeck.errors import RequestError
-from limbeck.files import write_json
+from limbeck.files import new_file, write_json
 from limbeck.models import ModelSpec, load_model, parameters_of
 from limbeck.reports import verdict, write_report
 from limbeck.run import results as put
@@ -117,6 +122,7 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
             where="data",
             mend="give rows with completions, or let the teacher write: method: {source: teacher}",
         )
+    _keep(rows, lab.folder / "text.parquet")
     said = {
         "sequences": len(rows),
         "prompts": len(train),
@@ -132,6 +138,18 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
         "correct": _share_correct(bench, answers),
         "tokens_generated": sum(len(a["tokens"]) for a in answers),
     }
+
+
+def _keep(rows: list[Sequence], path: Path) -> None:
+    """The round's text as token ids, as it goes into training."""
+    columns = {
+        "example": [s.example for s in rows],
+        "author": [s.author.name.lower() for s in rows],
+        "prompt": [list(s.prompt) for s in rows],
+        "completion": [list(s.completion) for s in rows],
+    }
+    with new_file(path) as partial:
+        pq.write_table(pa.table(columns), partial)
 
 
 def _share_correct(bench: Bench, answers: list[dict[str, Any]]) -> float | None:

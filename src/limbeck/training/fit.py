@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from limbeck.console import Advance
@@ -133,7 +133,10 @@ def fit(
     resume = newest_complete(Path(args.output_dir))
     trainer.add_callback(_Advance(advance))
     with writing(Path(args.output_dir)):
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        if resume is not None and _take_up_the_end(trainer, resume):
+            advance(trainer.state.global_step)
+        else:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     history = trainer.state.log_history
     skip = (
         "epoch",
@@ -152,6 +155,17 @@ def fit(
         curve=[h for h in tidy if "loss" in h],
         eval_curve=[h for h in tidy if "eval_loss" in h],
     )
+
+
+def _take_up_the_end(trainer: DistillTrainer, checkpoint: Path) -> bool:
+    """Load a checkpoint of the last step; the Trainer, resumed there, would take one step more."""
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    if state.global_step < trainer.args.max_steps:
+        return False
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = state
+    trainer.memory.on_train_begin(trainer.args, state, trainer.control)
+    return True
 
 
 class _Advance(TrainerCallback):
