@@ -471,3 +471,11 @@ def test_quick_stops_before_the_slow_checks(tmp_path):
     quick = {f.check for f in examine(bench, tmp_path / "out", quick=True)}
     assert "context" in quick and "memory" not in quick
     assert "memory" in {f.check for f in examine(bench, tmp_path / "out")}
+
+
+def test_asked_for_weights_the_command_measures_the_lead(tmp_path, taught):
+    asked = write(tmp_path / "r.yaml", request(tmp_path / "out", teacher=taught))
+    quick, whole = doctor(asked, "--json"), doctor(asked, "--weights", "--json")
+    checks = [[f["check"] for f in json.loads(r.stdout)["findings"]] for r in (quick, whole)]
+    assert "headroom" not in checks[0] and checks[1][-1] == "headroom"
+    assert not (tmp_path / "out").exists()

@@ -94,17 +94,24 @@ def distill(
 
 @app.command()
 def doctor(
-    recipe: RecipeFile, overrides: Overrides = None, as_json: Json = False, debug: Debug = False
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="Load both models too, and measure the teacher's lead."),
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Check models, data and machine before anything expensive; exit code 0 ready, 1 not.
 
-    Loads configurations, tokenizers and data, and no weights. Writes nothing.
+    Loads configurations, tokenizers and data, and no weights unless asked. Writes nothing.
     """
     with guarded(debug, quiet=True):
         from limbeck.cli.show import show_findings
         from limbeck.run import check
 
-        findings = check(recipe, overrides or [])
+        findings = check(recipe, overrides or [], weights)
         show_findings(findings, as_json)
         raise typer.Exit(any(f.status == "fail" for f in findings))
 

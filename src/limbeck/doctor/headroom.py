@@ -1,5 +1,6 @@
 """Is the teacher better than the student at all?"""
 
+import math
 from typing import Any
 
 from limbeck.analysis import paired_ratio_bootstrap
@@ -8,9 +9,26 @@ from limbeck.console import progress
 from limbeck.doctor.finding import Finding
 from limbeck.engines.special_tokens import pad_id
 from limbeck.evaluation import likelihood
-from limbeck.models import device
+from limbeck.models import device, load_model
 
 ITEMS = 200
+
+
+def load_and_compare(bench: Bench) -> Finding:
+    """Load both models, for a doctor who is asked before the run, and compare them."""
+    recipe = bench.recipe
+    if recipe.teacher is None or bench.teacher is None or recipe.teacher.sft is not None:
+        return Finding(
+            "headroom",
+            "note",
+            "there is no teacher yet: it is none, or the run will fine-tune it",
+            "its lead over the student can only be measured once it is there",
+            "the run measures it after the fine-tuning",
+        )
+    tokenizer = bench.student.tokenizer
+    student = load_model(recipe.student, "student", tokenizer, recipe.seed, "float32")
+    teacher = load_model(recipe.teacher, "teacher", bench.teacher.tokenizer, recipe.seed, "auto")
+    return headroom(bench, teacher, student)
 
 
 def headroom(bench: Bench, teacher: Any, student: Any) -> Finding:
@@ -42,7 +60,7 @@ def headroom(bench: Bench, teacher: Any, student: Any) -> Finding:
             nats[name] = likelihood(
                 model.eval().to(device()), rows, side.tokenizer, pad_id(side.tokenizer), 32, advance
             )
-    size = nats["student"].bytes * 0.6931471805599453
+    size = nats["student"].bytes * math.log(2)
     lead = paired_ratio_bootstrap(nats["student"].nats, nats["teacher"].nats, size)
     bits = {name: read.nats.sum() / size.sum() for name, read in nats.items()}
     what = (

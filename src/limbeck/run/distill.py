@@ -54,15 +54,26 @@ def read_run(path: str | Path) -> Run:
     return Run(Path(path), json.loads(file.read_text(encoding="utf-8")))
 
 
-def check(path: Path, overrides: list[str]) -> list[Finding]:
+def check(path: Path, overrides: list[str], weights: bool = False) -> list[Finding]:
     """What the doctor says of a recipe file; writes nothing.
+
+    Args:
+        path: The recipe.
+        overrides: ``KEY=VALUE`` words.
+        weights: Where nothing fails, load both models and measure the teacher's lead as well.
 
     Raises:
         RequestError: The recipe cannot be understood, or something it names is not there.
     """
     recipe = load_recipe(path, overrides)
     RunFolder(recipe.output).check(recipe, fresh=False)
-    return examine(open_bench(recipe), Path(recipe.output))
+    bench = open_bench(recipe)
+    findings = examine(bench, Path(recipe.output))
+    if weights and not any(f.status == "fail" for f in findings):
+        from limbeck.doctor.headroom import load_and_compare
+
+        findings.append(load_and_compare(bench))
+    return findings
 
 
 def distill(recipe: Recipe, *, fresh: bool = False, name: str | None = None) -> Run:
