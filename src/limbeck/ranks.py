@@ -1,6 +1,8 @@
 """Several processes on one run, as torchrun or `accelerate launch` start them."""
 
+import gc
 import os
+import sys
 from datetime import timedelta
 
 PATIENCE = timedelta(days=3)  # the others wait while the first one writes text or evaluates
@@ -24,3 +26,19 @@ def wait_for_everyone() -> None:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backend, timeout=PATIENCE)
     distributed.barrier()
+
+
+def leave() -> None:
+    """Part from the other processes, as the last thing that this one does.
+
+    Reducers of DistributedDataParallel sit in reference cycles and keep the group's threads alive;
+    left to the end of the interpreter, such a thread may still want it and abort the process,
+    long after all work is done.
+    """
+    if "torch.distributed" not in sys.modules:
+        return
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        gc.collect()
+        distributed.destroy_process_group()

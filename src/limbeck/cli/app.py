@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from limbeck.cli.guard import guarded
+from limbeck.ranks import leave
 
 app = typer.Typer(
     name="limbeck",
@@ -187,4 +188,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    app()
+    try:
+        app()
+    finally:
+        leave()
