@@ -133,7 +133,7 @@ def setups(draw, dtype):
     )
 
 
-chunk_sizes = st.sampled_from([1, 64 * 20 * 2, 64 * 20 * 3, 2**28])
+chunk_sizes = st.sampled_from([1, 16 * 20 * 2, 16 * 20 * 3, 2**28])
 every_divergence = pytest.mark.parametrize("name", DIVERGENCES)
 
 
@@ -141,7 +141,7 @@ every_divergence = pytest.mark.parametrize("name", DIVERGENCES)
 @given(setup=setups(torch.float64), chunk_bytes=chunk_sizes)
 def test_equals_dense_in_float64(name, setup, chunk_bytes):
     """The fused path would train another loss than the one that the formulas are tested for."""
-    agree(setup, DIVERGENCES[name], chunk_bytes, tolerance=1e-12)
+    agree(setup, DIVERGENCES[name], chunk_bytes, tolerance=1e-12, floor=1e-2)
 
 
 @every_divergence
@@ -173,7 +173,7 @@ def test_no_chunk_exceeds_its_memory():
         return ours.forward_kl(log_p, log_q)
 
     setup = make(n=23, v=16)
-    loss = setup.fused(watch, chunk_bytes=8 * 16 * 8 * 4)  # tiles x vocabulary x bytes x rows
+    loss = setup.fused(watch, chunk_bytes=2 * 16 * 8 * 4)  # tiles x vocabulary x bytes x rows
     assert sum(sizes) == 23 and max(sizes) == 4
     assert relative_error(loss, setup.dense(ours.forward_kl)) < 1e-12
 
@@ -202,8 +202,10 @@ def test_rows_of_no_weight_cannot_poison_the_sum():
     assert setup.student_hidden.grad[1].eq(0).all()
 
 
-@pytest.mark.parametrize("name", ["forward_kl", "jensen_shannon", "skew_reverse_kl"])
+@pytest.mark.parametrize("name", [n for n in DIVERGENCES if n != "adaptive_kl"])
 def test_gradcheck(name):
+    """Adaptive KL holds its weight still, which finite differences do not."""
+    by_row = torch.tensor([1.0, 0.0, 0.4], dtype=torch.float64)
     setup = make(n=3, v=5, softcap=4.0, scale=0.5, temperature=1.5)
 
     def loss(hidden, weight, bias):
@@ -213,6 +215,7 @@ def test_gradcheck(name):
             hidden,
             Head(weight, bias, 0.5, 4.0),
             DIVERGENCES[name],
+            weight=by_row,
             temperature=1.5,
             chunk_bytes=1,
         )
@@ -336,13 +339,20 @@ def test_linear_loss_hands_each_row_over_once_and_in_order(per_call):
     hidden, head = torch.randn(11, 4), Head(torch.randn(5, 4))
     seen = []
 
-    def row_loss(logits, rows):
-        torch.testing.assert_close(logits, hidden[rows] @ head.weight.T)
-        seen.extend(range(rows.start, rows.stop))
-        return logits.new_zeros(len(logits))
+    def losses(slices):
+        for rows in slices:
 
-    linear_loss(hidden, head, row_loss, chunk_bytes=8 * 5 * 4 * per_call)
-    assert seen == list(range(11))
+            def row_loss(logits, block, rows=rows):
+                own = range(rows.start, rows.stop)[block]
+                torch.testing.assert_close(logits, hidden[list(own)] @ head.weight.T)
+                seen.extend(own)
+                return {"row": torch.tensor([float(i) for i in own])}
+
+            yield row_loss
+
+    loss, terms = linear_loss(hidden, head, losses, chunk_bytes=2 * 5 * 4 * per_call)
+    assert seen == list(range(11)) == terms["row"].tolist()
+    assert loss == sum(seen)
 
 
 @given(
@@ -352,13 +362,54 @@ def test_linear_loss_hands_each_row_over_once_and_in_order(per_call):
     dtype=st.sampled_from([torch.float32, torch.float64]),
 )
 def test_chunks_cover_the_rows_exactly(rows, vocabulary, chunk_bytes, dtype):
-    parts = list(chunks(rows, vocabulary, chunk_bytes, dtype))
+    parts = chunks(rows, vocabulary, torch.empty(0, dtype=dtype), chunk_bytes)
     assert [i for s in parts for i in range(s.start, s.stop)] == list(range(rows))
     sizes = [s.stop - s.start for s in parts]
     assert len(parts) >= 1  # a rank without tokens takes part all the same
     assert max(sizes) - min(sizes) <= 1
-    one_row = vocabulary * dtype.itemsize
+    one_row = 2 * vocabulary * dtype.itemsize  # the student's logits and the teacher's
     assert max(sizes) <= max(1, chunk_bytes // one_row)
+
+
+@every_divergence
+def test_threads_change_nothing(name):
+    """Blocks of a chunk are shared among threads; each must meet its own rows."""
+    setup, before = make(n=40, v=2**14, seed=7), torch.get_num_threads()
+    results = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            loss = setup.fused(DIVERGENCES[name])
+            results.append([loss.detach(), *torch.autograd.grad(loss, setup.leaves())])
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    for one, many in zip(*results, strict=True):
+        torch.testing.assert_close(one, many, rtol=1e-12, atol=1e-14)
+
+
+def test_an_error_in_a_thread_is_the_callers():
+    def broken(log_p, log_q):
+        raise ZeroDivisionError("in a thread")
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError, match="in a thread"):
+            make(n=40, v=2**14).fused(broken)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_graph_that_is_kept_can_be_asked_twice():
+    """The gradient is scaled in place only where nobody will ask again."""
+    setup = make(seed=8)
+    loss = setup.fused(ours.forward_kl)
+    first = torch.autograd.grad(2 * loss, setup.leaves(), retain_graph=True)
+    second = torch.autograd.grad(3 * loss, setup.leaves())
+    for a, b in zip(first, second, strict=True):
+        torch.testing.assert_close(1.5 * a, b, rtol=1e-14, atol=0)
 
 
 def test_no_rows_still_give_a_gradient():

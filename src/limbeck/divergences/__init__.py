@@ -10,17 +10,21 @@ from limbeck.divergences.dense import (
     skew_reverse_kl,
     total_variation,
 )
-from limbeck.divergences.fused import linear_divergence, linear_loss
+from limbeck.divergences.fused import RowLoss, RowLosses, linear_divergence, linear_loss
 from limbeck.divergences.head import Head
+from limbeck.divergences.lazy import log_probs
 
 __all__ = [
     "Head",
+    "RowLoss",
+    "RowLosses",
     "adaptive_kl",
     "alpha_beta",
     "forward_kl",
     "jensen_shannon",
     "linear_divergence",
     "linear_loss",
+    "log_probs",
     "reverse_kl",
     "skew_kl",
     "skew_reverse_kl",

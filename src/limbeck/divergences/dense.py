@@ -15,11 +15,14 @@ legal on the target's side, and the target never receives a gradient.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from limbeck.divergences import kernels
+from limbeck.divergences.lazy import LogProbs
+from limbeck.divergences.softmax import behind_softmax
 
 Kernel = Callable[..., tuple[Tensor, Tensor]]
 
@@ -40,9 +43,12 @@ class _ClosedForm(torch.autograd.Function):
         return None, grad.unsqueeze(-1) * slope, None
 
 
-def _evaluate(kernel: Kernel, log_p: Tensor, log_q: Tensor) -> Tensor:
+def _evaluate(kernel: Kernel, log_p: Tensor, log_q: Tensor, **parameters: Any) -> Tensor:
     if log_p.requires_grad:
         raise ValueError("log_p is the target and gets no gradient here: pass log_p.detach()")
+    kernel = functools.partial(kernel, **parameters)
+    if isinstance(log_q, LogProbs):
+        return behind_softmax(kernel, log_p, log_q)
     return _ClosedForm.apply(log_p, log_q, kernel)
 
 
@@ -101,7 +107,7 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor, *, beta: float | Tensor) -> Ten
         ``js_distance(lam)`` and KDFlow's ``jsd_beta`` are ``beta = 1 - lam``.
     """
     _check("beta", beta, closed_left=False)
-    return _evaluate(functools.partial(kernels.jensen_shannon, beta=beta), log_p, log_q)
+    return _evaluate(kernels.jensen_shannon, log_p, log_q, beta=beta)
 
 
 def skew_kl(log_p: Tensor, log_q: Tensor, *, alpha: float | Tensor) -> Tensor:
@@ -122,7 +128,7 @@ def skew_kl(log_p: Tensor, log_q: Tensor, *, alpha: float | Tensor) -> Tensor:
         Ko et al. 2024, arXiv:2402.03898. ``alpha = 0`` is the forward KL. Released code: the same.
     """
     _check("alpha", alpha)
-    return _evaluate(functools.partial(kernels.skew_kl, alpha=alpha), log_p, log_q)
+    return _evaluate(kernels.skew_kl, log_p, log_q, alpha=alpha)
 
 
 def skew_reverse_kl(
@@ -147,8 +153,9 @@ def skew_reverse_kl(
         Ko et al. 2024, arXiv:2402.03898; Ko et al. 2025, arXiv:2503.07067.
     """
     _check("alpha", alpha)
-    kernel = functools.partial(kernels.skew_reverse_kl, alpha=alpha, detach_mixture=detach_mixture)
-    return _evaluate(kernel, log_p, log_q)
+    return _evaluate(
+        kernels.skew_reverse_kl, log_p, log_q, alpha=alpha, detach_mixture=detach_mixture
+    )
 
 
 def total_variation(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -189,7 +196,7 @@ def adaptive_kl(log_p: Tensor, log_q: Tensor, *, mu: float = 0.5) -> Tensor:
         sorted order to gaps in vocabulary order, which makes it nearly pure reverse KL.
     """
     _check("mu", mu, closed_left=False)
-    return _evaluate(functools.partial(kernels.adaptive_kl, mu=mu), log_p, log_q)
+    return _evaluate(kernels.adaptive_kl, log_p, log_q, mu=mu)
 
 
 def alpha_beta(log_p: Tensor, log_q: Tensor, *, alpha: float, beta: float) -> Tensor:
@@ -214,7 +221,7 @@ def alpha_beta(log_p: Tensor, log_q: Tensor, *, alpha: float, beta: float) -> Te
         Wang et al. 2025, arXiv:2505.04560, eq. 4. Limits re-derived: at ``alpha = -beta`` the
         released code has 1/alpha where 1/alpha**2 belongs.
     """
-    return _evaluate(functools.partial(kernels.alpha_beta, alpha=alpha, beta=beta), log_p, log_q)
+    return _evaluate(kernels.alpha_beta, log_p, log_q, alpha=alpha, beta=beta)
 
 
 def _check(name: str, value: float | Tensor, closed_left: bool = True) -> None:

@@ -1,22 +1,23 @@
 """The loss straight from hidden states, a chunk of rows at a time.
 
-No ``[N, V]`` tensor exists: a chunk's logits are made, its loss and gradient are taken, and both
-gradients (of the hidden states and of the head) are accumulated before the next chunk starts. The
-gradient is complete when the forward pass ends, so the backward pass only scales it.
+No ``[N, V]`` tensor exists. A chunk's logits are made by one product; its loss and the gradient
+for its logits are taken block by block, each block small enough for the processor's cache, and
+the gradient overwrites the logits; two more products turn it into gradients of the hidden states
+and of the head. Nothing is computed twice, and the backward pass only scales what is there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from limbeck.divergences.head import Head, accumulation_dtype
+from limbeck.divergences.chunks import chunks, run_blocks
+from limbeck.divergences.head import Head, Products, accumulation_dtype
+from limbeck.divergences.lazy import log_probs
 
 Divergence = Callable[[Tensor, Tensor], Tensor]
-RowLoss = Callable[[Tensor, slice], Tensor]
-
-CHUNK_BYTES = 256 * 2**20  # about what one chunk may hold, all temporaries together
-TILES = 8  # chunk-sized tensors alive at the worst moment, measured over the divergences
+RowLoss = Callable[[Tensor, slice], Mapping[str, Tensor]]
+RowLosses = Callable[[Iterable[slice]], Iterator[RowLoss]]
 
 
 def linear_divergence(
@@ -28,7 +29,8 @@ def linear_divergence(
     *,
     weight: Tensor | None = None,
     temperature: float = 1.0,
-    chunk_bytes: int = CHUNK_BYTES,
+    chunk_bytes: int | None = None,
+    native: bool = False,
 ) -> Tensor:
     """Weighted sum over rows of a divergence between teacher and student.
 
@@ -39,10 +41,11 @@ def linear_divergence(
         student_head: Its head, ``[V, Hs]`` or a `Head`.
         divergence: ``f(log_p, log_q) -> [n]``, row-wise; `functools.partial` for parameters. The
             functions of this package bring their gradient in closed form; any other is
-            differentiated inside the chunk.
+            differentiated inside the block.
         weight: ``[N]``; rows of weight 0 are dropped before the first product. None is all ones.
         temperature: Divides both sides' logits. No T² is applied: the caller weighs.
-        chunk_bytes: Memory a chunk may take.
+        chunk_bytes: Memory that the logits of a chunk may take; by default as much as is useful.
+        native: See `linear_loss`.
 
     Returns:
         A scalar in nats; differentiable with respect to ``student_hidden`` and ``student_head``.
@@ -69,88 +72,103 @@ def linear_divergence(
         )
     teacher_hidden = teacher_hidden.detach()
 
-    def row_loss(logits: Tensor, rows: slice) -> Tensor:
-        with torch.no_grad():
-            log_p = (teacher.logits(teacher_hidden[rows]) / temperature).log_softmax(-1)
-        value = divergence(log_p.to(logits.dtype), (logits / temperature).log_softmax(-1))
-        return value if weight is None else value * weight[rows].to(value.dtype)
+    def losses(slices: Iterable[slice]) -> Iterator[RowLoss]:
+        for logits in teacher.tiles(teacher_hidden, slices, native=native):
 
-    return linear_loss(student_hidden, student, row_loss, chunk_bytes=chunk_bytes)
+            def row_loss(own: Tensor, block: slice, logits: Tensor = logits) -> dict[str, Tensor]:
+                log_p = log_probs(teacher.finish(logits[block].to(own.dtype)), temperature)
+                return {"divergence": divergence(log_p, log_probs(own, temperature))}
+
+            yield row_loss
+
+    return linear_loss(
+        student_hidden, student, losses, weight=weight, chunk_bytes=chunk_bytes, native=native
+    )[0]
 
 
 def linear_loss(
-    hidden: Tensor, head: Head, row_loss: RowLoss, *, chunk_bytes: int = CHUNK_BYTES
-) -> Tensor:
-    """Sum of a row-wise loss over the logits of hidden states.
+    hidden: Tensor,
+    head: Head,
+    losses: RowLosses,
+    *,
+    weight: Tensor | None = None,
+    chunk_bytes: int | None = None,
+    native: bool = False,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Weighted sum of a row-wise loss over the logits of hidden states.
 
     Args:
         hidden: ``[N, H]``.
         head: Makes logits of them; its weight and bias get gradients if they require them.
-        row_loss: ``(logits [n, V], rows) -> [n]``, called once per chunk in order, where
-            ``rows`` is the slice of the N rows that the chunk covers. Row i of its result may
-            depend on row i of the logits only.
-        chunk_bytes: Memory a chunk may take.
+        losses: Called once with the slices of rows that are chunks; yields for each chunk, in
+            order, a function ``(logits [n, V], block) -> {name: [n]}``, where ``block`` is a slice
+            of the chunk. Its terms are summed; row i of a term may depend on row i of the logits
+            only. Blocks of a chunk may run in parallel threads.
+        weight: ``[N]``, or None for all ones.
+        chunk_bytes: Memory that the logits of a chunk may take; by default as much as is useful.
+        native: For half-precision hidden states: keep logits and their gradients in that
+            precision, as the models themselves do, instead of float32. Faster, and rounds logits
+            to 8 bits (bfloat16).
 
     Returns:
-        A scalar of float32 (float64 for float64 hidden states).
+        A scalar of float32 (float64 for float64 hidden states), and each term of each row
+        ``{name: [N]}``, not weighted and without gradient.
     """
-    return _LinearLoss.apply(hidden, head.weight, head.bias, head, row_loss, chunk_bytes)
+    terms: dict[str, Tensor] = {}
+    loss = _LinearLoss.apply(
+        hidden, head.weight, head.bias, head, losses, weight, chunk_bytes, native, terms
+    )
+    return loss, terms
 
 
 class _LinearLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, head, row_loss, chunk_bytes):  # type: ignore[no-untyped-def]
-        dtype = accumulation_dtype(hidden)
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, hidden, weight, bias, head, losses, row_weight, chunk_bytes, native, terms
+    ):
+        dtype = accumulation_dtype(hidden.dtype)
         wants = any(ctx.needs_input_grad[:3])
-        total = torch.zeros((), dtype=dtype, device=hidden.device)
         # Gradients are kept in the accumulation dtype until the loss scale of mixed precision has
         # been applied in backward; casting them here could flush them to zero.
         d_hidden = torch.zeros_like(hidden, dtype=dtype) if ctx.needs_input_grad[0] else None
         d_weight = torch.zeros_like(weight, dtype=dtype) if ctx.needs_input_grad[1] else None
         d_bias = torch.zeros_like(bias, dtype=dtype) if ctx.needs_input_grad[2] else None
-        with torch.autocast(hidden.device.type, enabled=False):
-            full = Head(
-                weight.to(dtype), None if bias is None else bias.to(dtype), head.scale, head.softcap
-            )
-            for rows in chunks(len(hidden), weight.shape[0], chunk_bytes, dtype):
+        slices = chunks(len(hidden), weight.shape[0], hidden, chunk_bytes)
+        products = Products(weight, hidden.dtype, native)
+        with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
+            tiles = products.tiles(hidden, bias, slices)
+            parts: list[dict[str, Tensor]] = []
+            for rows, tile, row_loss in zip(slices, tiles, losses(slices), strict=True):
                 part = hidden[rows].to(dtype)
-                raw = full.project(part).requires_grad_(wants)
-                with torch.set_grad_enabled(wants):
-                    value = row_loss(full.finish(raw), rows).sum()
-                total += value.detach()
+                w = None if row_weight is None else row_weight[rows, None].to(dtype)
+                parts.append(run_blocks(tile, head.finish, row_loss, wants))
                 if not wants:
                     continue
-                (d_raw,) = torch.autograd.grad(value, raw)
+                # The tile holds the gradient of the raw products now. Row weights multiply the
+                # narrow side of both products.
                 if d_hidden is not None:
-                    d_hidden[rows] = d_raw @ full.weight
+                    d_part = products.into_hidden(tile)
+                    d_hidden[rows] = d_part if w is None else d_part.mul_(w)
                 if d_weight is not None:
-                    d_weight.addmm_(d_raw.T, part)
+                    products.into_weight(tile, part if w is None else part * w, d_weight)
                 if d_bias is not None:
-                    d_bias += d_raw.sum(0)
+                    d_bias += (tile if w is None else tile * w).sum(0)
         ctx.save_for_backward(d_hidden, d_weight, d_bias)
         ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
-        return total
+        terms.update((name, torch.cat([part[name] for part in parts])) for name in parts[0])
+        total = torch.stack([value.to(dtype) for value in terms.values()]).sum(0)
+        return (total if row_weight is None else total * row_weight).sum()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        # In place where nobody will ask again: the gradient of a head is as large as the head.
+        again = torch._C._autograd._get_current_graph_task_keep_graph()
         grads = (
-            None if d is None else (d * grad).to(dtype)
+            None if d is None else (d * grad if again else d.mul_(grad)).to(dtype)
             for d, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return (*grads, None, None, None)
-
-
-def chunks(rows: int, vocabulary: int, chunk_bytes: int, dtype: torch.dtype) -> Iterator[slice]:
-    """Slices of at most ``chunk_bytes`` each, nearly equal in size, together all the rows.
-
-    No rows are one empty slice: a rank without supervised tokens still computes its (zero) terms,
-    because the other ranks wait for them.
-    """
-    limit = max(1, chunk_bytes // (TILES * vocabulary * dtype.itemsize))
-    count = max(1, -(-rows // limit))
-    for i in range(count):
-        yield slice(i * rows // count, (i + 1) * rows // count)
+        return (*grads, None, None, None, None, None, None)
 
 
 def _as_head(head: Tensor | Head) -> Head:

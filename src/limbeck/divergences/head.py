@@ -1,5 +1,6 @@
-"""From hidden states to logits."""
+"""From hidden states to logits, and back."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,20 +24,23 @@ class Head:
     scale: float = 1.0
     softcap: float | None = None
 
-    def project(self, hidden: Tensor) -> Tensor:
-        """Raw products, ``[N, H] -> [N, V]``, in float32 or, for float64 hidden states, float64."""
-        dtype = accumulation_dtype(hidden)
-        raw = hidden.to(dtype) @ self.weight.to(dtype).T
-        return raw if self.bias is None else raw + self.bias.to(dtype)
-
     def finish(self, raw: Tensor) -> Tensor:
         """Scale and soft-cap raw products."""
         logits = raw if self.scale == 1.0 else raw * self.scale
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Logits ``[N, V]`` of hidden states ``[N, H]``."""
-        return self.finish(self.project(hidden))
+        """Logits ``[..., V]`` of hidden states ``[..., H]``, in float32 (float64 for float64)."""
+        dtype = accumulation_dtype(hidden.dtype)
+        raw = hidden.to(dtype) @ self.weight.to(dtype).T
+        return self.finish(raw if self.bias is None else raw + self.bias.to(dtype))
+
+    def tiles(
+        self, hidden: Tensor, slices: Iterable[slice], native: bool = False
+    ) -> Iterator[Tensor]:
+        """Raw products of each slice of the rows; see `Products.tiles`."""
+        products = Products(self.weight, hidden.dtype, native)
+        return products.tiles(hidden, self.bias, slices)
 
     def narrow(self, vocabulary: int) -> "Head":
         """Keep the first ``vocabulary`` events.
@@ -50,6 +54,67 @@ class Head:
         return replace(self, weight=self.weight[:vocabulary], bias=bias)
 
 
-def accumulation_dtype(hidden: Tensor) -> torch.dtype:
+class Products:
+    """The products with a head's weight, in one arithmetic.
+
+    Half-precision operands are multiplied as they are where the device accumulates such products
+    in float32 and can hand that out (CUDA); elsewhere they are widened first, which is exact as
+    well. Only the gradient of the logits is rounded to half precision before its two products.
+
+    Args:
+        weight: ``[V, H]``.
+        dtype: Of the hidden states.
+        native: Keep logits of half-precision operands in half precision.
+    """
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype, native: bool = False):
+        exact = accumulation_dtype(dtype)
+        half = dtype if dtype.itemsize == 2 and (native or weight.is_cuda) else None
+        self.operand_dtype = half or exact
+        self.tile_dtype = half if half and native else exact
+        self.exact = exact
+        self.weight = weight.detach().to(self.operand_dtype)
+
+    def tiles(
+        self, hidden: Tensor, bias: Tensor | None, slices: Iterable[slice]
+    ) -> Iterator[Tensor]:
+        """``hidden @ weight.T + bias`` for each slice of the rows, ``[C, V]``.
+
+        All tiles share one piece of memory: fresh pages cost more than what is written to them.
+        """
+        hidden = hidden.detach()
+        memory = hidden.new_empty(0, len(self.weight), dtype=self.tile_dtype)
+        for rows in slices:
+            part = hidden[rows].to(self.operand_dtype)
+            if len(memory) < len(part):  # slices are nearly, not quite, equal: one more row
+                memory = memory.new_empty(len(part) + 1, len(self.weight))
+            tile = memory[: len(part)]
+            if self.tile_dtype == self.operand_dtype:
+                torch.mm(part, self.weight.T, out=tile)
+            else:
+                torch.mm(part, self.weight.T, out_dtype=self.tile_dtype, out=tile)
+            yield tile if bias is None else tile.add_(bias.detach())
+
+    def into_hidden(self, tile: Tensor) -> Tensor:
+        """``tile @ weight``, in the accumulation dtype."""
+        return self._exact(tile.to(self.operand_dtype), self.weight)
+
+    def into_weight(self, tile: Tensor, hidden: Tensor, total: Tensor) -> None:
+        """``total += tile.T @ hidden``."""
+        left, right = tile.to(self.operand_dtype).T, hidden.to(self.operand_dtype)
+        if self.operand_dtype == self.exact:
+            total.addmm_(left, right)
+        else:
+            total += self._exact(left, right)
+
+    def _exact(self, left: Tensor, right: Tensor) -> Tensor:
+        if self.operand_dtype == self.exact:
+            return left @ right
+        if left.is_cuda:
+            return torch.mm(left, right, out_dtype=self.exact)
+        return (left @ right).to(self.exact)
+
+
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """Float64 for float64, float32 for everything else."""
-    return torch.float64 if hidden.dtype == torch.float64 else torch.float32
+    return torch.float64 if dtype == torch.float64 else torch.float32

@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from limbeck.bench import Bench
-from limbeck.divergences.fused import CHUNK_BYTES
+from limbeck.divergences.chunks import row_bytes, useful_bytes
 from limbeck.doctor.finding import Finding
 from limbeck.models import parameters_of
 from limbeck.recipe import ModelSpec
@@ -75,7 +75,9 @@ def _memory_bytes(bench: Bench) -> tuple[int, str]:
     # About 34 bytes a token, layer and hidden unit without attention matrices (Korthikanti et al.
     # 2022, arXiv:2205.05198), doubled for float32.
     parts["activations"] = tokens * config.num_hidden_layers * config.hidden_size * 68
-    parts["loss"] = CHUNK_BYTES + 4 * bench.student.head * config.hidden_size
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    parts["loss"] = useful_bytes(row_bytes(bench.student.head), device)
+    parts["loss"] += 4 * bench.student.head * config.hidden_size
     parts["libraries"] = LIBRARIES
     return sum(parts.values()), ", ".join(f"{name} {_size(size)}" for name, size in parts.items())
 

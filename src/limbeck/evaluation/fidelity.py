@@ -1,7 +1,9 @@
 """Does the student think like its teacher? Token by token, on held-out text."""
 
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from limbeck.console import Advance
 from limbeck.data import Sequence, supervised
-from limbeck.divergences import forward_kl, reverse_kl
+from limbeck.divergences import RowLoss, forward_kl, reverse_kl
 from limbeck.evaluation.likelihood import Values, batches, sum_by_sequence
 from limbeck.targets import ModelTeacher, Target, head_of
 
@@ -52,17 +54,28 @@ def fidelity(
         batch_size: Sequences at once.
         advance: Told of each batch.
     """
-    sums = np.zeros((4, len(sequences)))
+    names = ("forward", "reverse", "agree", "tokens")
+    sums = {name: np.zeros(len(sequences)) for name in names}
     head = head_of(model, vocabulary)
     for chosen, batch in batches(sequences, pad, batch_size, next(model.parameters()).device):
         target = teacher(batch, supervised(batch["labels"]))
 
-        def compare(logits: Tensor, rows: slice, target: Target = target) -> Tensor:
-            log_p, log_q = target[rows].pair(logits, 1.0)
-            forward = forward_kl(log_p, log_q)
-            agree = log_p.argmax(-1) == log_q.argmax(-1)
-            return torch.stack([forward, reverse_kl(log_p, log_q), agree, torch.ones_like(forward)])
+        def scores(chunks: Iterable[slice], target: Target = target) -> Iterator[RowLoss]:
+            for part in target.chunks(chunks):
+                yield partial(_compare, part)
 
-        sums[:, chosen] = sum_by_sequence(model, batch, head, compare)
+        for name, values in sum_by_sequence(model, batch, head, scores).items():
+            sums[name][chosen] = values
         advance(len(chosen))
-    return Fidelity(*sums)
+    return Fidelity(*(sums[name] for name in names))
+
+
+def _compare(target: Target, logits: Tensor, block: slice) -> dict[str, Tensor]:
+    log_p, log_q = target[block].pair(logits, 1.0)
+    forward = forward_kl(log_p, log_q)
+    return {
+        "forward": forward,
+        "reverse": reverse_kl(log_p, log_q),
+        "agree": log_p.argmax(-1) == log_q.argmax(-1),
+        "tokens": torch.ones_like(forward),
+    }

@@ -1,8 +1,9 @@
 """How well a model predicts held-out text: nats, bits per byte, perplexity."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from limbeck.console import Advance
 from limbeck.data import Sequence, collate, supervised
-from limbeck.divergences import Head, linear_loss
+from limbeck.divergences import Head, RowLoss, RowLosses, linear_loss
 from limbeck.targets import head_of, last_hidden
 
 Values = NDArray[np.float64]
@@ -58,10 +59,11 @@ def likelihood(
     for chosen, batch in batches(sequences, pad, batch_size, next(model.parameters()).device):
         label = batch["labels"][:, 1:][supervised(batch["labels"])]
 
-        def nll(logits: Tensor, rows: slice, label: Tensor = label) -> Tensor:
-            return cross_entropy(logits, label[rows], reduction="none").unsqueeze(0)
+        def losses(chunks: Iterable[slice], label: Tensor = label) -> Iterator[RowLoss]:
+            for rows in chunks:
+                yield partial(_nats, label[rows])
 
-        (nats[chosen],) = sum_by_sequence(model, batch, head, nll)
+        nats[chosen] = sum_by_sequence(model, batch, head, losses)["nats"]
         advance(len(chosen))
     texts = [tokenizer.decode(s.completion, skip_special_tokens=True) for s in sequences]
     return Likelihood(
@@ -71,32 +73,32 @@ def likelihood(
     )
 
 
+def _nats(label: Tensor, logits: Tensor, block: slice) -> dict[str, Tensor]:
+    return {"nats": cross_entropy(logits, label[block], reduction="none")}
+
+
 def sum_by_sequence(
-    model: nn.Module, batch: dict[str, Tensor], head: Head, score: Callable[[Tensor, slice], Tensor]
-) -> Values:
+    model: nn.Module, batch: dict[str, Tensor], head: Head, scores: RowLosses
+) -> dict[str, Values]:
     """Scores of supervised positions, summed over each sequence of a batch.
 
     Args:
         model: Makes the hidden states.
         batch: Padded sequences.
         head: Makes logits of them, chunk by chunk.
-        score: ``(logits [n, V], rows) -> [K, n]``, as the row loss of `linear_loss`.
+        scores: As the losses of `linear_loss`.
 
     Returns:
-        ``[K, B]``, accumulated in float64.
+        ``{name: [B]}``, accumulated in float64.
     """
     where = supervised(batch["labels"])
-    parts: list[Tensor] = []
-
-    def keep(logits: Tensor, rows: slice) -> Tensor:
-        values = score(logits, rows)
-        parts.append(values.cpu().double())
-        return values[0]
-
-    linear_loss(last_hidden(model, batch)[:, :-1][where], head, keep)
-    values = torch.cat(parts, dim=1)
-    totals = torch.zeros(len(values), len(where), dtype=torch.float64)
-    return totals.index_add_(1, where.nonzero()[:, 0].cpu(), values).numpy()
+    row = where.nonzero()[:, 0].cpu()
+    _, terms = linear_loss(last_hidden(model, batch)[:, :-1][where], head, scores)
+    empty = torch.zeros(len(where), dtype=torch.float64)
+    return {
+        name: empty.index_add(0, row, values.cpu().double()).numpy()
+        for name, values in terms.items()
+    }
 
 
 def batches(

@@ -1,11 +1,12 @@
 """What is right at each position: how much the teacher reveals, on common events."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
-from limbeck.divergences import Head
+from limbeck.divergences import Head, log_probs
 
 
 class Target(Protocol):
@@ -23,6 +24,14 @@ class Target(Protocol):
         """The target of some of the tokens."""
         ...
 
+    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
+        """The target of each chunk of tokens, one at a time.
+
+        What is made for a chunk as a whole (the product with a head) is made here; the chunk is
+        then cut into blocks. A chunk's target is valid until the next one is asked for.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -32,11 +41,15 @@ class Dense:
 
     def pair(self, logits: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
         """See `Target.pair`."""
-        log_p = (self.logits.detach().to(logits.dtype) / temperature).log_softmax(-1)
-        return log_p, (logits / temperature).log_softmax(-1)
+        target = log_probs(self.logits.detach().to(logits.dtype), temperature)
+        return target, log_probs(logits, temperature)
 
     def __getitem__(self, rows: slice) -> "Dense":
         return Dense(self.logits[rows])
+
+    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
+        """See `Target.chunks`."""
+        return (self[rows] for rows in slices)
 
 
 @dataclass(frozen=True)
@@ -55,3 +68,27 @@ class Projected:
 
     def __getitem__(self, rows: slice) -> "Projected":
         return Projected(self.hidden[rows], self.head)
+
+    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
+        """See `Target.chunks`: one product for each chunk, all in the same memory."""
+        for tile in self.head.tiles(self.hidden, slices):
+            yield _Raw(tile, self.head)
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """Products of a chunk that the head has not finished (scaled, capped) yet."""
+
+    raw: Tensor
+    head: Head
+
+    def pair(self, logits: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+        """See `Target.pair`."""
+        return Dense(self.head.finish(self.raw)).pair(logits, temperature)
+
+    def __getitem__(self, rows: slice) -> "_Raw":
+        return _Raw(self.raw[rows], self.head)
+
+    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
+        """See `Target.chunks`."""
+        return (self[rows] for rows in slices)

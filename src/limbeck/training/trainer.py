@@ -1,8 +1,7 @@
 """The transformers Trainer, told to distil. It knows no method by name."""
 
 import itertools
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
 from typing import Any
 
@@ -12,13 +11,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, Trai
 from transformers.trainer_utils import EvalLoopOutput
 
 from limbeck.data import Batch, Sequence, Tokens, collate, supervised
-from limbeck.divergences import linear_loss
+from limbeck.divergences import RowLoss, linear_loss
 from limbeck.engines import Sampling
 from limbeck.engines.special_tokens import end_ids, pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.methods import Method, Step
 from limbeck.sources import Sources
-from limbeck.targets import ModelTeacher, Teacher, check_head, head_of, last_hidden
+from limbeck.targets import ModelTeacher, Target, Teacher, check_head, head_of, last_hidden
 from limbeck.training.memory import Memory
 from limbeck.training.rows import as_sequences
 
@@ -152,19 +151,29 @@ class DistillTrainer(Trainer):
         if self.method.reduction == "sequences":
             weight = weight / where.sum(-1)[row]
         step = self.step()
-        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=row.device))
 
-        def row_loss(logits: Tensor, rows: slice) -> Tensor:
-            part = None if target is None else target[rows]
-            terms = self.method.loss(
-                Tokens(logits, part, label[rows], row[rows], author[rows]), step
-            )
-            for name, value in terms.items():
-                sums[name] = sums[name] + (value.detach() * weight[rows]).sum()
-            return torch.stack(list(terms.values())).sum(0) * weight[rows]
+        def losses(chunks: Iterable[slice]) -> Iterator[RowLoss]:
+            chunks = list(chunks)
+            targets = itertools.repeat(None) if target is None else target.chunks(chunks)
+            for rows, part in zip(chunks, targets, strict=False):
+                yield self._row_loss(part, label[rows], row[rows], author[rows], step)
 
         hidden = last_hidden(model, batch)[:, :-1][where]
-        return linear_loss(hidden, head_of(model, self.vocabulary), row_loss), sums
+        head = head_of(model, self.vocabulary)
+        total, terms = linear_loss(hidden, head, losses, weight=weight)
+        return total, {name: (value * weight).sum() for name, value in terms.items()}
+
+    def _row_loss(
+        self, target: Target | None, label: Tensor, row: Tensor, author: Tensor, step: Step
+    ) -> RowLoss:
+        """The method's loss of one chunk, block by block."""
+
+        def row_loss(logits: Tensor, block: slice) -> Mapping[str, Tensor]:
+            part = None if target is None else target[block]
+            tokens = Tokens(logits, part, label[block], row[block], author[block])
+            return self.method.loss(tokens, step)
+
+        return row_loss
 
     def _count(self, labels: Tensor) -> Tensor:
         """What the sum is divided by: supervised tokens, or sequences that have any."""
