@@ -7,13 +7,14 @@ from limbeck.run import Run
 from limbeck.run import distill as run_recipe
 
 
-def distill(*, fresh: bool = False, **recipe: Any) -> Run:
+def distill(*, fresh: bool = False, profile: bool = False, **recipe: Any) -> Run:
     """Distil a student from a teacher; the keys of a recipe as arguments.
 
     An interrupted run goes on where it was when the same call is made again.
 
     Args:
         fresh: Delete an earlier run in ``output`` first.
+        profile: Print where the time and memory of a training step go.
         recipe: ``student``, ``teacher``, ``data``, ``method``, ``output``, and the optional keys
             of a recipe; mappings where a recipe has mappings.
 
@@ -31,4 +32,6 @@ def distill(*, fresh: bool = False, **recipe: Any) -> Run:
         ...     output="runs/tldr")  # doctest: +SKIP
     """
     recipe.setdefault("output", "runs/python")
-    return run_recipe(parse_recipe(recipe, where="limbeck.distill(...)"), fresh=fresh)
+    return run_recipe(
+        parse_recipe(recipe, where="limbeck.distill(...)"), fresh=fresh, profile=profile
+    )

@@ -384,6 +384,19 @@ def test_python_and_the_command_line_are_one(tmp_path):
     assert run.report.is_file() and run.student.is_dir()
 
 
+def test_a_profile_of_every_training(tmp_path):
+    file = write(
+        tmp_path / "r.yaml", request(tmp_path / "r", training__max_steps=4, baseline="sft")
+    )
+    done = invoke("distill", file, "--quiet", "--profile")
+    assert done.exit_code == 0, done.output
+    for arm in ("sft", "student"):
+        figures = json.loads((tmp_path / "r" / "profile" / f"{arm}.json").read_text())
+        assert figures["steps"] == 4
+        assert ("teacher" in {part["name"] for part in figures["parts"]}) == (arm == "student")
+        assert f"training {arm}: where a step goes" in done.stderr
+
+
 def test_python_form_refuses_like_the_command_line(tmp_path):
     with pytest.raises(limbeck.RequestError) as caught:
         limbeck.distill(**request(tmp_path / "r", method="kdd"))

@@ -424,7 +424,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     """Days of training go on with NaN, while the log says the last finite loss."""
     student = make_student()
     trainer = make_trainer(tmp_path, SFT(), student, learning_rate=1e200, max_steps=9)
-    with pytest.raises(LimbeckError, match="number") as error:
+    with pytest.raises(LimbeckError, match="NaN or infinity") as error:
         trainer.train()
     assert "learning_rate" in error.value.mend and "step" in error.value.where
     assert trainer.state.global_step < 5
@@ -571,10 +571,10 @@ class Stop(TrainerCallback):
         control.should_training_stop = state.global_step == self.after
 
 
-@pytest.mark.parametrize("name", ["gkd", "counting", "lora"])
+@pytest.mark.parametrize("name", ["gkd", "counting", "lora", "by length"])
 def test_stopped_and_resumed_is_straight_through(tmp_path, name):
     """The second half would see other data, other text, another schedule, another optimiser."""
-    method = {"gkd": GKD(lmbda=0.6, beta=0.5), "counting": Counting(), "lora": KD()}[name]
+    method = {"gkd": GKD(lmbda=0.6, beta=0.5), "counting": Counting()}.get(name, KD())
 
     def start(folder):
         student = make_student(dtype=torch.float32, attention_dropout=0.2)
@@ -596,6 +596,7 @@ def test_stopped_and_resumed_is_straight_through(tmp_path, name):
             lr_scheduler_type="linear",
             learning_rate=0.01,
             max_grad_norm=1.0,
+            train_sampling_strategy="group_by_length" if name == "by length" else "random",
         )
 
     straight = start("straight")

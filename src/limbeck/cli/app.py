@@ -76,6 +76,14 @@ def distill(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Print where the time and memory of a training step go. For a quick look: "
+            "limbeck distill RECIPE --profile training.max_steps=20 output=runs/profile",
+        ),
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -90,7 +98,7 @@ def distill(
         request = load_recipe(recipe, overrides or [])
         from limbeck.run import distill as run_recipe  # not before: it takes seconds
 
-        _show(run_recipe(request, fresh=fresh))
+        _show(run_recipe(request, fresh=fresh, profile=profile))
 
 
 @app.command()

@@ -45,7 +45,7 @@ class Sequence:
 
 
 class Batch(TypedDict):
-    """Padded sequences, ``[B, T]`` each but ``author`` ``[B]``.
+    """Padded sequences, ``[B, T]`` each but ``author`` and ``example`` ``[B]``.
 
     ``labels`` is `IGNORE` on prompt and padding and equals ``input_ids`` elsewhere (unshifted);
     ``position_ids`` count real tokens, so that the padding side cannot matter.
@@ -56,6 +56,7 @@ class Batch(TypedDict):
     position_ids: Tensor
     labels: Tensor
     author: Tensor
+    example: Tensor
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def collate(
         position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
         labels=labels,
         author=torch.tensor([int(s.author) for s in sequences]),
+        example=torch.tensor([s.example for s in sequences]),
     )
 
 

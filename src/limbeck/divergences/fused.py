@@ -131,7 +131,7 @@ class _LinearLoss(torch.autograd.Function):
         # Gradients are kept in the accumulation dtype until the loss scale of mixed precision has
         # been applied in backward; casting them here could flush them to zero.
         d_hidden = torch.zeros_like(hidden, dtype=dtype) if ctx.needs_input_grad[0] else None
-        d_weight = torch.zeros_like(weight, dtype=dtype) if ctx.needs_input_grad[1] else None
+        d_weight = torch.empty_like(weight, dtype=dtype) if ctx.needs_input_grad[1] else None
         d_bias = torch.zeros_like(bias, dtype=dtype) if ctx.needs_input_grad[2] else None
         slices = chunks(len(hidden), weight.shape[0], hidden, chunk_bytes)
         products = Products(weight, hidden.dtype, native)
@@ -150,7 +150,8 @@ class _LinearLoss(torch.autograd.Function):
                     d_part = products.into_hidden(tile)
                     d_hidden[rows] = d_part if w is None else d_part.mul_(w)
                 if d_weight is not None:
-                    products.into_weight(tile, part if w is None else part * w, d_weight)
+                    part = part if w is None else part * w
+                    products.into_weight(tile, part, d_weight, first=rows.start == 0)
                 if d_bias is not None:
                     d_bias += (tile if w is None else tile * w).sum(0)
         ctx.save_for_backward(d_hidden, d_weight, d_bias)

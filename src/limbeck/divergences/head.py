@@ -99,13 +99,16 @@ class Products:
         """``tile @ weight``, in the accumulation dtype."""
         return self._exact(tile.to(self.operand_dtype), self.weight)
 
-    def into_weight(self, tile: Tensor, hidden: Tensor, total: Tensor) -> None:
-        """``total += tile.T @ hidden``."""
+    def into_weight(self, tile: Tensor, hidden: Tensor, total: Tensor, first: bool) -> None:
+        """``total += tile.T @ hidden``; the first product is the total."""
         left, right = tile.to(self.operand_dtype).T, hidden.to(self.operand_dtype)
-        if self.operand_dtype == self.exact:
-            total.addmm_(left, right)
+        if self.operand_dtype != self.exact:
+            product = self._exact(left, right)
+            total.copy_(product) if first else total.add_(product)
+        elif first:
+            torch.mm(left, right, out=total)
         else:
-            total += self._exact(left, right)
+            total.addmm_(left, right)
 
     def _exact(self, left: Tensor, right: Tensor) -> Tensor:
         if self.operand_dtype == self.exact:

@@ -1,5 +1,6 @@
 """The arms of a run: the students that are trained and compared, each for the same number of steps."""
 
+import contextlib
 import resource
 import shutil
 import sys
@@ -14,6 +15,7 @@ from limbeck.methods import SFT, Method
 from limbeck.models import add_lora, load_model
 from limbeck.ranks import rank
 from limbeck.run.folder import RunFolder
+from limbeck.run.profiling import profiled
 from limbeck.run.saving import as_result, plain, save
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab
@@ -103,10 +105,13 @@ class Trainings:
         folder: The run's.
         bench: What is trained on.
         teacher: For methods that imitate.
+        profile: Measure where the time and memory of each training go.
     """
 
-    def __init__(self, folder: RunFolder, bench: Bench, teacher: TeacherStage):
-        self.folder, self.bench, self.teacher = folder, bench, teacher
+    def __init__(
+        self, folder: RunFolder, bench: Bench, teacher: TeacherStage, profile: bool = False
+    ):
+        self.folder, self.bench, self.teacher, self.profile = folder, bench, teacher, profile
 
     def new_student(self) -> Any:
         """The student before any training, the same for every arm."""
@@ -148,7 +153,8 @@ class Trainings:
             recipe.training, self.folder / "checkpoints" / arm.name, recipe.seed, len(rows), steps
         )
         validation = [s for s in bench.sequences["validation"] if s.completion][:500]
-        with progress(f"training {arm.name}", steps, "steps") as advance:
+        measured = profiled(self.folder, arm.name) if self.profile else contextlib.nullcontext()
+        with measured, progress(f"training {arm.name}", steps, "steps") as advance:
             done = fit(
                 model,
                 arm.method,

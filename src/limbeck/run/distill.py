@@ -76,13 +76,17 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     return findings
 
 
-def distill(recipe: Recipe, *, fresh: bool = False, name: str | None = None) -> Run:
+def distill(
+    recipe: Recipe, *, fresh: bool = False, name: str | None = None, profile: bool = False
+) -> Run:
     """Run a recipe; a run that was interrupted goes on where it was.
 
     Args:
         recipe: What to do.
         fresh: Delete an earlier run in the same folder first.
         name: What the report calls it; by default the folder's name.
+        profile: Measure where the time and memory of a training step go; a table for each
+            training, and ``profile/NAME.json`` in the folder.
 
     Raises:
         RequestError: The request is wrong; nothing has been written.
@@ -103,7 +107,7 @@ def distill(recipe: Recipe, *, fresh: bool = False, name: str | None = None) -> 
     from limbeck.run.work import work
 
     with folder.open(recipe, _hashes(bench), fresh):
-        work(folder, bench, findings, name or folder.path.name)
+        work(folder, bench, findings, name or folder.path.name, profile)
     return read_run(folder.path)
 
 

@@ -31,7 +31,9 @@ from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab
 
 
-def work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) -> None:
+def work(
+    folder: RunFolder, bench: Bench, findings: list[Finding], name: str, profile: bool = False
+) -> None:
     """Do what is not done yet, and write the report.
 
     Args:
@@ -39,11 +41,12 @@ def work(folder: RunFolder, bench: Bench, findings: list[Finding], name: str) ->
         bench: What the recipe refers to.
         findings: What the doctor said.
         name: What the report calls the run.
+        profile: Measure the trainings part by part.
     """
     recipe = bench.recipe
     teacher = TeacherStage(folder, bench)
     trained = {"teacher": log} if (log := teacher.prepare()) else {}
-    trainings = Trainings(folder, bench, teacher)
+    trainings = Trainings(folder, bench, teacher, profile)
     if bench.method.imitates or bench.method.teacher_writes:
         findings = [*findings, _headroom(folder, bench, teacher, trainings)]
 

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "save_steps": 0.1,
     "save_total_limit": 2,
     "report_to": "none",
+    "train_sampling_strategy": "group_by_length",
 }
 
 
@@ -81,7 +82,7 @@ def arguments(
         # Without use_cpu, several processes on a machine without an accelerator do not find one another.
         **{"use_cpu": not torch.accelerator.is_available(), **DEFAULTS, **training},
     )
-    # A hidden NaN is a lie; Memory stops the training at the first one.
+    # A hidden NaN is a lie; DistillTrainer stops at the first one.
     args.logging_nan_inf_filter = False
     if max_steps is not None:
         args.max_steps = max_steps

@@ -1,6 +1,5 @@
 """What training remembers: the method's state, the means of its terms, the tokens it saw."""
 
-import math
 from collections.abc import Sequence as Rows
 from typing import Any
 
@@ -10,7 +9,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from limbeck.data import Author, Sequence
-from limbeck.errors import LimbeckError
+from limbeck.profile import end_step
 
 KEPT = ("value", "tokens", "sequences", "written", "since_log")
 
@@ -57,14 +56,9 @@ class Memory(TrainerCallback, ExportableState):
         reduce = self.trainer.accelerator.reduce
         means = {k: reduce(self.sums[k]).item() for k in sorted(self.sums)}
         self.sums = {}
-        if not all(map(math.isfinite, means.values())):
-            raise LimbeckError(
-                f"the loss is no longer a number: {means}",
-                where=f"optimiser step {state.global_step}",
-                mend="lower training.learning_rate, or set training.max_grad_norm",
-            )
         self.since_log.append(means)
         self.value = dict(self.trainer.method.update(means, self.trainer.step()))
+        end_step()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take up the state of the checkpoint that training resumes from."""

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,8 +17,11 @@ from limbeck.engines import Sampling
 from limbeck.engines.special_tokens import end_ids, pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.methods import Method, Step
+from limbeck.profile import begin_step, span
 from limbeck.sources import Sources
 from limbeck.targets import ModelTeacher, Target, Teacher, check_head, head_of, last_hidden
+from limbeck.training.finite import not_finite
+from limbeck.training.lengths import ByLength, longest_first
 from limbeck.training.memory import Memory
 from limbeck.training.rows import as_sequences
 
@@ -47,7 +51,8 @@ class DistillTrainer(Trainer):
         kwargs: Passed on to `transformers.Trainer`.
 
     Raises:
-        LimbeckError: A model's head cannot be read, or the loss stops being finite.
+        LimbeckError: A model's head cannot be read, or the loss stops being finite: the batch is
+            kept in ``output_dir/not_finite`` and the optimiser does not see it.
         ValueError: The method imitates a teacher and there is none.
     """
 
@@ -108,17 +113,38 @@ class DistillTrainer(Trainer):
         self, epoch_iterator: Any, num_batches: int, device: torch.device
     ) -> tuple[list[Batch], Tensor]:
         """Load one accumulation window, choose its sequences, and only then count."""
-        window = list(itertools.islice(epoch_iterator, num_batches))
+        begin_step()
+        with span("data"):
+            window = list(itertools.islice(epoch_iterator, num_batches))
         rows = [s for loaded in window for s in loaded]
-        chosen = self.method.sequences(rows, self.sources, self.step())
+        with span("generation"):
+            chosen = self.method.sequences(rows, self.sources, self.step())
         each = len(chosen) // max(len(rows), 1)
-        parts = iter(chosen)
-        batches = [
-            self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window
-        ]
+        with span("data"):
+            parts = iter(longest_first(chosen, each) if len(window) > 1 else chosen)
+            batches = [
+                self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window
+            ]
         count = sum((self._count(b["labels"]) for b in batches), start=torch.zeros(()))
         self.memory.saw(chosen)
         return batches, self.accelerator.gather(count.to(device)).sum()
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Forward and backward of a micro-batch."""
+        with span("backward"):  # without what compute_loss claims for itself
+            return super().training_step(*args, **kwargs)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Rows of similar length together, where ``train_sampling_strategy`` asks for it."""
+        args = self.args
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        if args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(rows)
+        step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        return ByLength([len(s) for s in rows], step, args.data_seed or args.seed)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> None:
+        """`evaluation_loop` has its own order."""
 
     def compute_loss(
         self,
@@ -144,7 +170,8 @@ class DistillTrainer(Trainer):
         target = None
         if self.method.imitates:
             assert self.teacher is not None
-            target = self.teacher(batch, where)
+            with span("teacher"):
+                target = self.teacher(batch, where)
         row = where.nonzero()[:, 0]
         label, author = batch["labels"][:, 1:][where], batch["author"][row]
         weight = torch.ones(len(row), device=row.device)
@@ -158,9 +185,13 @@ class DistillTrainer(Trainer):
             for rows, part in zip(chunks, targets, strict=False):
                 yield self._row_loss(part, label[rows], row[rows], author[rows], step)
 
-        hidden = last_hidden(model, batch)[:, :-1][where]
-        head = head_of(model, self.vocabulary)
-        total, terms = linear_loss(hidden, head, losses, weight=weight)
+        with span("student"):
+            hidden = last_hidden(model, batch)[:, :-1][where]
+        with span("loss"):
+            head = head_of(model, self.vocabulary)
+            total, terms = linear_loss(hidden, head, losses, weight=weight)
+        if not total.isfinite():
+            raise not_finite(Path(self.args.output_dir), step, batch, where, hidden, target, terms)
         return total, {name: (value * weight).sum() for name, value in terms.items()}
 
     def _row_loss(
