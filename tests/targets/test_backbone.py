@@ -197,3 +197,17 @@ def test_wrappers_are_looked_through():
     wrapped = peft.get_peft_model(inner, peft.LoraConfig(target_modules=["q_proj"], r=2))
     assert causal_lm(nn.DataParallel(wrapped)) is inner
     assert causal_lm(inner) is inner
+
+
+def test_under_autocast_the_head_gets_what_the_model_would_give_it():
+    """In float32, its products would cost a GPU ten times as much as the model's own."""
+    model = hf.LlamaForCausalLM(hf.LlamaConfig(**SMALL)).eval()
+    batch = {"input_ids": torch.tensor([[3, 4, 5]]), "attention_mask": torch.ones(1, 3).long()}
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = last_hidden(model, batch)
+        expected = model(**batch).logits
+    assert hidden.dtype == torch.bfloat16
+    assert last_hidden(model, batch).dtype == torch.float32
+    torch.testing.assert_close(
+        head_of(model).logits(hidden), expected.float(), rtol=2e-2, atol=2e-2
+    )

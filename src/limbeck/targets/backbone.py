@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Partial
 
 from limbeck.divergences import Head
 from limbeck.errors import LimbeckError
@@ -27,21 +28,37 @@ def causal_lm(model: Any) -> Any:
 def last_hidden(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
     """Hidden states that the head would see, ``[B, T, H]``.
 
-    The call goes through the outermost module, because DDP synchronises gradients only for
-    forward passes it has seen; the head itself is given a single position to work on.
+    The call goes through the outermost module, and they come out with its result: DDP
+    synchronises gradients only for forward passes it has seen, and FSDP gathers weights again only
+    for the backward pass of what it has handed out. The head itself works on a single position.
+
+    Under autocast they come in its dtype, as the model's own head would take them.
     """
     inner = causal_lm(model)
     seen: list[Tensor] = []
-    hook = inner.get_decoder().register_forward_hook(lambda _m, _args, out: seen.append(out[0]))
+
+    def hand_out(_module: Any, _args: Any, out: Any) -> Any:
+        out["hidden_states"] = (seen[0],)
+        return out
+
+    hooks = (
+        inner.get_decoder().register_forward_hook(lambda _m, _args, out: seen.append(out[0])),
+        inner.register_forward_hook(hand_out, prepend=True),  # before FSDP looks at the result
+    )
     try:
-        model(**_inputs(inner, batch))
+        hidden: Tensor = model(**_inputs(inner, batch)).hidden_states[0]
     finally:
-        hook.remove()
-    return seen[0]
+        for hook in hooks:
+            hook.remove()
+    kind = hidden.device.type
+    return hidden.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else hidden
 
 
 def head_of(model: nn.Module, vocabulary: int | None = None) -> Head:
     """The head as plain tensors, narrowed to the first ``vocabulary`` ids.
+
+    One that FSDP2 has sharded is gathered once; call this after the forward pass, which may have
+    gathered it already.
 
     Raises:
         LimbeckError: The head is no plain linear layer.
@@ -52,7 +69,8 @@ def head_of(model: nn.Module, vocabulary: int | None = None) -> Head:
     if hasattr(layer, "modules_to_save"):
         plain = layer.disable_adapters  # the base model is speaking
         layer = layer.original_module if plain else layer.modules_to_save[layer.active_adapters[0]]
-    if type(layer) is not nn.Linear:
+    # Quantised layers, and some of PEFT's, inherit from Linear and compute something else.
+    if not isinstance(layer, nn.Linear) or type(layer).forward is not nn.Linear.forward:
         raise LimbeckError(
             f"the head of this model is a {type(layer).__name__}, and only linear heads are supported",
             where=type(inner).__name__,
@@ -62,7 +80,7 @@ def head_of(model: nn.Module, vocabulary: int | None = None) -> Head:
     scale = getattr(config, "logit_scale", None) or 1.0
     scale /= getattr(config, "logits_scaling", None) or 1.0
     softcap = getattr(config, "final_logit_softcapping", None)
-    head = Head(layer.weight, layer.bias, float(scale), softcap)
+    head = Head(_whole(layer.weight), _whole(layer.bias), float(scale), softcap)
     return head if vocabulary is None else head.narrow(vocabulary)
 
 
@@ -92,6 +110,17 @@ def check_head(model: nn.Module, name: str) -> None:
             where=type(inner).__name__,
             mend="please report the model family; the loss would be computed on wrong logits",
         )
+
+
+def _whole(parameter: Any) -> Any:
+    """A parameter in one piece on every rank, with a gradient that finds its way back."""
+    if not isinstance(parameter, DTensor):
+        return parameter
+    mesh = parameter.device_mesh
+    whole = parameter.full_tensor(grad_placements=[Partial()] * mesh.ndim)
+    if whole.requires_grad:  # scattering it back adds up what FSDP, like DDP, averages
+        whole.register_hook(lambda gradient: gradient / mesh.size())
+    return whole
 
 
 def _inputs(inner: Any, batch: Mapping[str, Any]) -> dict[str, object]:

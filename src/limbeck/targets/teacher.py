@@ -30,7 +30,7 @@ class ModelTeacher:
         if adapter is None:
             model.eval().requires_grad_(False)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(self, batch: Mapping[str, Any], where: Tensor) -> Target:
         """The teacher's distribution at each marked position."""
         with self.active():
