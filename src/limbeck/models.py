@@ -130,6 +130,24 @@ def device() -> "torch.device":
     return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
 
 
+@contextlib.contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """How products of float32 tensors are computed while some work runs.
+
+    Args:
+        name: ``highest`` is float32; ``high`` and ``medium`` let the machine's matrix units round
+            the factors (TensorFloat-32, bfloat16) and add up in float32.
+    """
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def kept_layers(spec: ModelSpec, total: int, name: str) -> list[int]:
     """Indices of the decoder layers that stay; first and last always do with ``every_second``."""
     if spec.layers == "every_second":

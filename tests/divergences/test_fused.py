@@ -1,5 +1,6 @@
 """The loss straight from hidden states equals the loss on dense logits, with its gradients."""
 
+import threading
 from dataclasses import dataclass
 from functools import partial
 
@@ -386,6 +387,24 @@ def test_threads_change_nothing(name):
             torch.set_num_threads(before)
     for one, many in zip(*results, strict=True):
         torch.testing.assert_close(one, many, rtol=1e-12, atol=1e-14)
+
+
+def test_no_small_operation_is_shared_among_threads():
+    """Barriers that spin after each of them cost a busy machine many times the work itself."""
+    seen = []
+
+    def nosy(log_p, log_q):
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        return ours.forward_kl(log_p, log_q)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        make(n=80, v=2**14).fused(nosy)
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) > 2 and {threads for _, threads in seen} == {1}
+    assert threading.get_ident() not in {thread for thread, _ in seen}
 
 
 def test_an_error_in_a_thread_is_the_callers():

@@ -355,6 +355,15 @@ def test_memory_grows_with_what_needs_it(ask, folder):
     assert needed(student=wide, teacher={"model": wide, "sft": {}}) > base
 
 
+@pytest.mark.parametrize(("units", "found"), [({}, ["note"]), ({"amx_bf16": True}, [])])
+def test_matrix_units_that_are_not_there(ask, monkeypatch, units, found):
+    if torch.accelerator.is_available():
+        pytest.skip("an accelerator has them")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert "precision" not in ask()
+    assert [f.status for f in ask(matmul_precision="medium").get("precision", [])] == found
+
+
 def test_training_arguments_that_contradict_each_other(ask):
     finding = only(ask(training__eval_strategy="sometimes")["training"])
     assert finding.status == "fail" and "sometimes" in finding.what

@@ -384,6 +384,16 @@ def test_python_and_the_command_line_are_one(tmp_path):
     assert run.report.is_file() and run.student.is_dir()
 
 
+def test_the_precision_of_products_holds_for_the_run_alone(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "limbeck.run.work.work", lambda *_: seen.append(torch.get_float32_matmul_precision())
+    )
+    with pytest.raises(limbeck.RequestError, match="no finished run"):  # nothing was done
+        work(request(tmp_path / "r", matmul_precision="medium"))
+    assert seen == ["medium"] and torch.get_float32_matmul_precision() == "highest"
+
+
 def test_a_profile_of_every_training(tmp_path):
     file = write(
         tmp_path / "r.yaml", request(tmp_path / "r", training__max_steps=4, baseline="sft")

@@ -32,6 +32,7 @@ def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]
     return [
         *findings,
         *settings.training(bench),
+        *settings.precision(bench),
         *resources.memory(bench),
         *resources.disk(bench, output),
     ]

@@ -9,6 +9,23 @@ from limbeck.bench import Bench
 from limbeck.doctor.finding import Finding
 
 
+def precision(bench: Bench) -> Iterator[Finding]:
+    """Has this machine the units that ``matmul_precision`` asks for?"""
+    import torch
+
+    asked = bench.recipe.matmul_precision
+    if asked == "highest" or torch.accelerator.is_available():
+        return
+    units = torch.cpu.get_capabilities()
+    if not (units.get("amx_bf16") or units.get("avx512_bf16")):
+        yield Finding(
+            "precision",
+            "note",
+            f"matmul_precision: {asked} will change nothing",
+            "this processor has no matrix units for bfloat16 (AMX or AVX-512 BF16)",
+        )
+
+
 def training(bench: Bench) -> Iterator[Finding]:
     """Build the arguments once; transformers knows what contradicts what."""
     from transformers import TrainingArguments  # takes seconds

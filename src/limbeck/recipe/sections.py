@@ -132,6 +132,7 @@ class Recipe(Section):
     baseline: Literal["sft", "none"] = "sft"
     controls: bool = False
     seed: int = 0
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
     training: dict[str, Any] = Field(default_factory=dict)
     generation: Generation = Field(default_factory=Generation)
     evaluate: Evaluate = Field(default_factory=Evaluate)

@@ -10,7 +10,7 @@ from limbeck.bench import Bench, open_bench
 from limbeck.console import say
 from limbeck.doctor import Finding, examine, refuse, say_finding
 from limbeck.errors import RequestError
-from limbeck.models import fingerprint
+from limbeck.models import fingerprint, matmul_precision
 from limbeck.recipe import Recipe, load_recipe
 from limbeck.run.folder import RunFolder
 
@@ -106,7 +106,7 @@ def distill(
     # Not before: the Trainer, SciPy and the report take seconds to import.
     from limbeck.run.work import work
 
-    with folder.open(recipe, _hashes(bench), fresh):
+    with folder.open(recipe, _hashes(bench), fresh), matmul_precision(recipe.matmul_precision):
         work(folder, bench, findings, name or folder.path.name, profile)
     return read_run(folder.path)
 
