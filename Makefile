@@ -34,6 +34,10 @@ test: $(READY) check ## Install, check and run the fast tests (what CI runs)
 test-slow: $(READY) ## The tests that take minutes: whole demo, real models, kill -9 at random moments
 	$(BIN)/python -m pytest -m slow
 
+.PHONY: bench-quick
+bench-quick: $(READY) ## Every benchmark beside other trainers at small sizes (a few minutes)
+	for name in loss step ranks; do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+
 .PHONY: check
 check: $(READY) ## Lint, format, types, import directions, spelling
 	$(BIN)/ruff check .

@@ -364,6 +364,17 @@ def test_matrix_units_that_are_not_there(ask, monkeypatch, units, found):
     assert [f.status for f in ask(matmul_precision="medium").get("precision", [])] == found
 
 
+@pytest.mark.parametrize(("value", "words"), [("triton", "Triton"), ("cuda", "names no row")])
+def test_row_kernels_that_are_not_there(ask, monkeypatch, value, words):
+    if torch.accelerator.is_available():
+        pytest.skip("they are there")
+    assert "kernels" not in ask()
+    monkeypatch.setenv("LIMBECK_KERNELS", value)
+    finding = only(ask()["kernels"])
+    assert finding.status == "fail" and words in finding.what
+    assert "unset it" in finding.mend
+
+
 def test_training_arguments_that_contradict_each_other(ask):
     finding = only(ask(training__eval_strategy="sometimes")["training"])
     assert finding.status == "fail" and "sometimes" in finding.what

@@ -11,11 +11,11 @@ from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
-from training.models import build_llama
 
 from limbeck.divergences import jensen_shannon, linear_divergence
 from limbeck.ranks import leave
 from limbeck.targets import head_of, last_hidden
+from training.models import build_llama
 
 CASES = {
     "with the root, kept whole after the forward pass": {},

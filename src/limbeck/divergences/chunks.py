@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 Block = Callable[[Tensor, slice], Mapping[str, Tensor]]
+Result = tuple[dict[str, Tensor], Tensor]
 
 TILES = 2  # chunk-sized tensors: logits of the student and of the teacher
+TILES_ELSEWHERE = 3  # on an accelerator a chunk is one block, and its gradient a tensor of its own
 # A product of so many rows is bound by arithmetic, not by reading the head; measured on a CPU,
-# and for an accelerator the ratio of its arithmetic to its memory bandwidth asks for more.
+# and for an accelerator the ratio of its arithmetic to its memory bandwidth asks for no more.
 USEFUL_ROWS = {"cpu": 256}
-USEFUL_ROWS_ELSEWHERE = 1024
+USEFUL_ROWS_ELSEWHERE = 512
 USEFUL_BYTES = 96 * 2**20  # small vocabularies: below this, the steps between chunks are felt
 # A megabyte of float32: in smaller blocks the calls cost more than the cache saves.
 BLOCK_ELEMENTS = 2**18
@@ -32,10 +34,10 @@ def chunks(rows: int, vocabulary: int, like: Tensor, chunk_bytes: int | None) ->
         rows: N.
         vocabulary: V.
         like: A tensor on the device, in the dtype of the hidden states.
-        chunk_bytes: Memory for a chunk's logits, teacher's and student's together. None takes
+        chunk_bytes: Memory for a chunk's logits and their gradient. None takes
             what makes the products efficient, but at most a quarter of what is free.
     """
-    each = row_bytes(vocabulary, like.dtype.itemsize)
+    each = row_bytes(vocabulary, like.device, like.dtype.itemsize)
     if chunk_bytes is None:
         chunk_bytes = useful_bytes(each, like.device)
     limit = max(1, chunk_bytes // each)
@@ -43,16 +45,17 @@ def chunks(rows: int, vocabulary: int, like: Tensor, chunk_bytes: int | None) ->
     return [slice(i * rows // count, (i + 1) * rows // count) for i in range(count)]
 
 
-def row_bytes(vocabulary: int, itemsize: int = 4) -> int:
-    """Memory of the logits of one row, both sides together; float32 at least."""
-    return TILES * vocabulary * max(itemsize, 4)
+def row_bytes(vocabulary: int, device: torch.device, itemsize: int = 4) -> int:
+    """Memory of all that is kept of one row of logits; float32 at least."""
+    tiles = TILES if device.type == "cpu" else TILES_ELSEWHERE
+    return tiles * vocabulary * max(itemsize, 4)
 
 
 def useful_bytes(each: int, device: torch.device) -> int:
     """Memory for a chunk's logits that makes products efficient, at most a quarter of what is free.
 
     Args:
-        each: Memory of one row.
+        each: Memory of one row, from `row_bytes`.
         device: Where they are.
     """
     rows = USEFUL_ROWS.get(device.type, USEFUL_ROWS_ELSEWHERE)
@@ -74,34 +77,38 @@ def free_bytes(device: torch.device) -> int:
 
 def run_blocks(
     tile: Tensor, finish: Callable[[Tensor], Tensor], row_loss: Block, wants: bool
-) -> dict[str, Tensor]:
-    """Evaluate a chunk block by block, and put the gradient in the place of the logits.
+) -> Result:
+    """Evaluate a chunk block by block, each block's gradient in the place of its logits.
 
     Args:
-        tile: ``[C, V]`` raw logits; with ``wants``, overwritten with the gradient of the sum of
-            all terms.
+        tile: ``[C, V]`` raw logits; with ``wants``, overwritten where there are several blocks.
         finish: From raw logits to logits.
         row_loss: ``(logits [n, V], block) -> {name: [n]}``.
         wants: Whether gradients are wanted.
 
     Returns:
-        The terms, ``{name: [C]}``.
+        The terms, ``{name: [C]}``, and, with ``wants``, the gradient of their sum for the raw
+        logits, ``[C, V]``; otherwise the logits.
     """
     if tile.device.type == "cpu":
         keep_freed_memory()
+    blocks = _blocks(tile)
+    whole = len(blocks) == 1
 
-    def one(block: slice) -> dict[str, Tensor]:
+    def one(block: slice) -> Result:
         with torch.set_grad_enabled(wants):
             raw = tile[block].to(torch.promote_types(tile.dtype, torch.float32)).detach()
             terms = dict(row_loss(finish(raw.requires_grad_(wants)), block))
             if wants:
                 total = torch.stack([value.sum() for value in terms.values()]).sum()
-                (gradient,) = torch.autograd.grad(total, raw)
-                tile[block] = gradient
-            return {name: value.detach() for name, value in terms.items()}
+                (raw,) = torch.autograd.grad(total, raw)
+                if not whole:
+                    tile[block] = raw
+            return {name: value.detach() for name, value in terms.items()}, raw if whole else tile
 
-    results = list(_map(one, _blocks(tile), tile.device))
-    return {name: torch.cat([r[name] for r in results]) for name in results[0]}
+    results = list(_map(one, blocks, tile.device))
+    terms = {name: torch.cat([r[name] for r, _ in results]) for name in results[0][0]}
+    return terms, results[0][1]
 
 
 @functools.cache
@@ -125,8 +132,8 @@ def _blocks(tile: Tensor) -> list[slice]:
 
 
 def _map(
-    function: Callable[[slice], dict[str, Tensor]], blocks: list[slice], device: torch.device
-) -> Iterator[dict[str, Tensor]]:
+    function: Callable[[slice], Result], blocks: list[slice], device: torch.device
+) -> Iterator[Result]:
     """In as many threads as PyTorch may use, each of which then works alone.
 
     Left to PyTorch, every one of the many small operations would be shared among all threads, and

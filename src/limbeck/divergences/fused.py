@@ -141,19 +141,20 @@ class _LinearLoss(torch.autograd.Function):
             for rows, tile, row_loss in zip(slices, tiles, losses(slices), strict=True):
                 part = hidden[rows].to(dtype)
                 w = None if row_weight is None else row_weight[rows, None].to(dtype)
-                parts.append(run_blocks(tile, head.finish, row_loss, wants))
+                terms_of_chunk, gradient = run_blocks(tile, head.finish, row_loss, wants)
+                parts.append(terms_of_chunk)
                 if not wants:
                     continue
-                # The tile holds the gradient of the raw products now. Row weights multiply the
-                # narrow side of both products.
+                if d_bias is not None:
+                    d_bias += (gradient if w is None else gradient * w).sum(0)
+                # Row weights multiply the narrow side of both products.
+                gradient = gradient.to(products.operand_dtype)
                 if d_hidden is not None:
-                    d_part = products.into_hidden(tile)
+                    d_part = products.into_hidden(gradient)
                     d_hidden[rows] = d_part if w is None else d_part.mul_(w)
                 if d_weight is not None:
                     part = part if w is None else part * w
-                    products.into_weight(tile, part, d_weight, first=rows.start == 0)
-                if d_bias is not None:
-                    d_bias += (tile if w is None else tile * w).sum(0)
+                    products.into_weight(gradient, part, d_weight, first=rows.start == 0)
         ctx.save_for_backward(d_hidden, d_weight, d_bias)
         ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
         terms.update((name, torch.cat([part[name] for part in parts])) for name in parts[0])

@@ -95,27 +95,27 @@ class Products:
                 torch.mm(part, self.weight.T, out_dtype=self.tile_dtype, out=tile)
             yield tile if bias is None else tile.add_(bias.detach())
 
-    def into_hidden(self, tile: Tensor) -> Tensor:
-        """``tile @ weight``, in the accumulation dtype."""
-        return self._exact(tile.to(self.operand_dtype), self.weight)
+    def into_hidden(self, gradient: Tensor) -> Tensor:
+        """``gradient @ weight``, in the accumulation dtype.
 
-    def into_weight(self, tile: Tensor, hidden: Tensor, total: Tensor, first: bool) -> None:
-        """``total += tile.T @ hidden``; the first product is the total."""
-        left, right = tile.to(self.operand_dtype).T, hidden.to(self.operand_dtype)
-        if self.operand_dtype != self.exact:
-            product = self._exact(left, right)
-            total.copy_(product) if first else total.add_(product)
-        elif first:
-            torch.mm(left, right, out=total)
-        else:
-            total.addmm_(left, right)
+        Args:
+            gradient: For the logits, ``[C, V]`` in `operand_dtype`.
+        """
+        if gradient.is_cuda and self.operand_dtype != self.exact:
+            return torch.mm(gradient, self.weight, out_dtype=self.exact)
+        return (gradient @ self.weight).to(self.exact)
 
-    def _exact(self, left: Tensor, right: Tensor) -> Tensor:
+    def into_weight(self, gradient: Tensor, hidden: Tensor, total: Tensor, first: bool) -> None:
+        """``total += gradient.T @ hidden``, in the accumulation dtype; the first is the total."""
+        left, right, beta = gradient.T, hidden.to(self.operand_dtype), 0 if first else 1
         if self.operand_dtype == self.exact:
-            return left @ right
-        if left.is_cuda:
-            return torch.mm(left, right, out_dtype=self.exact)
-        return (left @ right).to(self.exact)
+            torch.addmm(total, left, right, beta=beta, out=total)
+        elif total.is_cuda:
+            torch.addmm(total, left, right, self.exact, beta=beta, out=total)
+        elif first:
+            total.copy_(left @ right)
+        else:
+            total.add_(left @ right)
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:

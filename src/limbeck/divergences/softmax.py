@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limbeck.divergences import kernels, rows
+from limbeck.divergences import compiled, kernels, rows
+from limbeck.divergences.choice import row_kernels
 from limbeck.divergences.lazy import LogProbs, tempered
 
 _ROWS: dict[Callable[..., Any], Callable[..., rows.Result]] = {
@@ -30,9 +31,16 @@ def behind_softmax(kernel: "functools.partial[Any]", log_p: Tensor, log_q: LogPr
         log_p: Target log-probabilities ``[n, V]``, perhaps lazy.
         log_q: The student's, as logits.
     """
-    target = log_p  # log-probabilities are logits of themselves
+    # Log-probabilities are logits of themselves.
+    target, temperature = log_p, 1.0
     if isinstance(log_p, LogProbs):
-        target = tempered(log_p.logits, log_p.temperature)
+        target, temperature = log_p.logits, log_p.temperature
+    if row_kernels(log_q.device) == "triton":
+        from limbeck.divergences.triton import launch  # not everywhere installed
+
+        if launch.can(kernel, target, log_q.logits):
+            return launch.divergence(kernel, target, log_q.logits, temperature, log_q.temperature)
+    target = tempered(target, temperature)
     return _BehindSoftmax.apply(log_q.logits, target, log_q.temperature, kernel)
 
 
@@ -44,8 +52,7 @@ class _BehindSoftmax(torch.autograd.Function):
         own = tempered(logits, temperature)
         value = gradient = None
         if not _is_limit(**kernel.keywords):
-            sides = rows.Side.of(target), rows.Side.of(own)
-            value, gradient = _ROWS[kernel.func](*sides, **kernel.keywords)
+            value, gradient = _closed_form(_ROWS[kernel.func], target, own, **kernel.keywords)
         if value is None or bool(value.isnan().any()):  # 0 * inf: one side rules out an event
             log_q = own.log_softmax(-1)
             value, slope = kernel(target.log_softmax(-1), log_q)
@@ -58,7 +65,18 @@ class _BehindSoftmax(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[no-untyped-def]
         (gradient,) = ctx.saved_tensors
-        return (grad / ctx.temperature).unsqueeze(-1) * gradient, None, None, None
+        factor = (grad / ctx.temperature).unsqueeze(-1)
+        # In place where nobody will ask again: fresh memory costs more than the product.
+        again = torch._C._autograd._get_current_graph_task_keep_graph()
+        return gradient * factor if again else gradient.mul_(factor), None, None, None
+
+
+def _closed_form(
+    function: Callable[..., rows.Result], target: Tensor, own: Tensor, **parameters: Any
+) -> rows.Result:
+    if row_kernels(own.device) == "compiled" and compiled.can(function):
+        return compiled.evaluate(function, target, own, parameters)
+    return function(rows.Side.of(target), rows.Side.of(own), **parameters)
 
 
 def _is_limit(alpha: float | Tensor = 0.5, beta: float | Tensor = 0.5, **_: Any) -> bool:

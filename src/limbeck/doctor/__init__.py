@@ -33,6 +33,7 @@ def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]
         *findings,
         *settings.training(bench),
         *settings.precision(bench),
+        *settings.kernels(bench),
         *resources.memory(bench),
         *resources.disk(bench, output),
     ]

@@ -76,7 +76,7 @@ def _memory_bytes(bench: Bench) -> tuple[int, str]:
     # 2022, arXiv:2205.05198), doubled for float32.
     parts["activations"] = tokens * config.num_hidden_layers * config.hidden_size * 68
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    parts["loss"] = useful_bytes(row_bytes(bench.student.head), device)
+    parts["loss"] = useful_bytes(row_bytes(bench.student.head, device), device)
     parts["loss"] += 4 * bench.student.head * config.hidden_size
     parts["libraries"] = LIBRARIES
     return sum(parts.values()), ", ".join(f"{name} {_size(size)}" for name, size in parts.items())

@@ -26,6 +26,18 @@ def precision(bench: Bench) -> Iterator[Finding]:
         )
 
 
+def kernels(bench: Bench) -> Iterator[Finding]:
+    """Can the row kernels that the environment asks for run here?"""
+    from limbeck.divergences import row_kernels
+    from limbeck.models import device
+
+    try:
+        row_kernels(device())
+    except ValueError as error:
+        what, _, mend = str(error).partition(": ")
+        yield Finding("kernels", "fail", what, "the loss could not be computed", mend)
+
+
 def training(bench: Bench) -> Iterator[Finding]:
     """Build the arguments once; transformers knows what contradicts what."""
     from transformers import TrainingArguments  # takes seconds

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from limbeck.console import say
+from limbeck.divergences import row_kernels
 from limbeck.files import write_json
+from limbeck.models import device
 from limbeck.profile import REST, Part, Profile
 from limbeck.ranks import rank
 from limbeck.run.folder import RunFolder
@@ -60,6 +62,6 @@ def _table(name: str, steps: int, parts: list[Part]) -> Table:
         peak = f"{part.peak_bytes / 2**20:,.0f} MiB" if part.peak_bytes else "unknown"
         ms, share = f"{1000 * part.seconds:,.1f}", f"{part.share:.0%}"
         table.add_row(part.name, ms, share, peak, NOTES[part.name])
-    table.add_section()
-    table.add_row("step", f"{1000 * total:,.1f}", "", "", "")
+    kernels = f"row kernels of the loss: {row_kernels(device())}"
+    table.add_row("step", f"{1000 * total:,.1f}", "", "", kernels)
     return table

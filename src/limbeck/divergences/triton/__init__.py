@@ -1,0 +1,1 @@
+"""The divergences as Triton kernels, a row of logits each, for accelerators."""
