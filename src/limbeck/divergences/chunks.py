@@ -100,8 +100,8 @@ def run_blocks(
             raw = tile[block].to(torch.promote_types(tile.dtype, torch.float32)).detach()
             terms = dict(row_loss(finish(raw.requires_grad_(wants)), block))
             if wants:
-                total = torch.stack([value.sum() for value in terms.values()]).sum()
-                (raw,) = torch.autograd.grad(total, raw)
+                ones = [torch.ones_like(value) for value in terms.values()]
+                (raw,) = torch.autograd.grad(list(terms.values()), raw, ones)
                 if not whole:
                     tile[block] = raw
             return {name: value.detach() for name, value in terms.items()}, raw if whole else tile

@@ -2,14 +2,17 @@
 
 from limbeck.targets.backbone import causal_lm, check_head, head_of, last_hidden
 from limbeck.targets.base import Dense, Projected, Target
+from limbeck.targets.sparse import Sampled, TopK
 from limbeck.targets.teacher import ModelTeacher, Teacher
 
 __all__ = [
     "Dense",
     "ModelTeacher",
     "Projected",
+    "Sampled",
     "Target",
     "Teacher",
+    "TopK",
     "causal_lm",
     "check_head",
     "head_of",
