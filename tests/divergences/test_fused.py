@@ -484,3 +484,43 @@ def test_logits_are_made_in_float32(dtype):
     logits = Head(weight).logits(hidden)
     assert logits.dtype == torch.float32
     torch.testing.assert_close(logits, hidden.float() @ weight.float().T)
+
+
+def test_without_gradients_nothing_is_differentiated():
+    """An evaluation would pay for the two products of a training step."""
+    setup = make(n=6, v=20)
+
+    def losses(slices):
+        for _ in slices:
+            yield lambda logits, block: {"grad": torch.full((len(logits),), logits.requires_grad)}
+
+    hidden, head = setup.student_hidden, setup.student
+    with torch.no_grad():
+        loss, terms = linear_loss(hidden, head, losses)
+    assert not terms["grad"].any() and not loss.requires_grad
+    loss, terms = linear_loss(hidden, head, losses)
+    assert terms["grad"].all()
+
+
+def test_terms_that_do_not_depend_on_the_student():
+    setup = make(n=6, v=20)
+    inputs = [setup.student_hidden, setup.student.weight, setup.student.bias]
+
+    def run(depends):
+        def losses(slices):
+            for _ in slices:
+                yield lambda logits, block: {
+                    "b": logits.new_ones(len(logits)),
+                    **({"a": logits.logsumexp(-1)} if depends else {}),
+                }
+
+        loss, terms = linear_loss(setup.student_hidden, setup.student, losses)
+        return terms, torch.autograd.grad(loss, inputs)
+
+    terms, gradients = run(depends=False)
+    assert set(terms) == {"b"} and not any(g.any() for g in gradients)
+    terms, gradients = run(depends=True)
+    plain = setup.student.logits(setup.student_hidden).logsumexp(-1)
+    torch.testing.assert_close(terms["a"], plain.detach())
+    for found, expected in zip(gradients, torch.autograd.grad(plain.sum(), inputs), strict=True):
+        torch.testing.assert_close(found, expected)

@@ -100,8 +100,11 @@ def run_blocks(
             raw = tile[block].to(torch.promote_types(tile.dtype, torch.float32)).detach()
             terms = dict(row_loss(finish(raw.requires_grad_(wants)), block))
             if wants:
-                ones = [torch.ones_like(value) for value in terms.values()]
-                (raw,) = torch.autograd.grad(list(terms.values()), raw, ones)
+                values = [value for value in terms.values() if value.requires_grad]
+                ones = [torch.ones_like(value) for value in values]
+                (raw,) = (
+                    torch.autograd.grad(values, raw, ones) if values else (torch.zeros_like(raw),)
+                )
                 if not whole:
                     tile[block] = raw
             return {name: value.detach() for name, value in terms.items()}, raw if whole else tile

@@ -115,9 +115,10 @@ def linear_loss(
         ``{name: [N]}``, not weighted and without gradient.
     """
     terms: dict[str, Tensor] = {}
-    loss = _LinearLoss.apply(
-        hidden, head.weight, head.bias, head, losses, weight, chunk_bytes, native, terms
-    )
+    parameters: tuple[Tensor | None, ...] = hidden, head.weight, head.bias
+    if not torch.is_grad_enabled():  # an autograd.Function cannot tell
+        parameters = tuple(None if p is None else p.detach() for p in parameters)
+    loss = _LinearLoss.apply(*parameters, head, losses, weight, chunk_bytes, native, terms)
     return loss, terms
 
 
