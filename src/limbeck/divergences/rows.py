@@ -106,7 +106,7 @@ def alpha_beta(p: Side, q: Side, alpha: float, beta: float) -> Result:
 def adaptive_kl(p: Side, q: Side, mu: float) -> Result:
     gap = (p.probs - q.probs).abs_()
     total = gap.sum(-1)
-    w = vecdot(gap, head_of_mass(p.probs, mu).to(gap.dtype)) / total
+    w = vecdot(gap, head_of_mass(p.probs, mu)) / total
     w = torch.where(total > 0, w, 0.5)
     ratio = (q.logits - p.logits).sub_(q.lse - p.lse)
     forward, reverse = -vecdot(p.probs, ratio), vecdot(q.probs, ratio)
@@ -128,7 +128,8 @@ def head_of_mass(probs: Tensor, mu: float) -> Tensor:
         mu: Inside (0, 1).
 
     Returns:
-        Boolean ``[n, V]``.
+        1 for the head and 0 for the rest, ``[n, V]`` in the dtype of ``probs``: products with
+        booleans are several times slower.
     """
     bits = {torch.float32: torch.int32, torch.float64: torch.int64}[probs.dtype]
     # Positive floats are ordered like their bits, so halving an interval of integers ends at one
@@ -140,17 +141,17 @@ def head_of_mass(probs: Tensor, mu: float) -> Tensor:
     gap = int((high - low).max()) if len(probs) else 0
     for _ in range(gap.bit_length()):
         middle = (low + high) // 2
-        torch.sub(probs, middle.view(probs.dtype), out=above).sign_().clamp_(min=0)
+        torch.gt(probs, middle.view(probs.dtype), out=above)
         inside = vecdot(probs, above).unsqueeze(-1) <= mu
         high, low = torch.where(inside, middle, high), torch.where(inside, low, middle)
     last = high.view(probs.dtype)
-    head = probs > last
+    head = torch.gt(probs, last, out=above)
     # Of the events at the threshold itself, as many as still fit; of a top event alone, one.
-    room = mu - (probs * head).sum(-1, keepdim=True)
+    room = mu - vecdot(probs, head).unsqueeze(-1)
     fit = torch.where(last == top, (room / last).clamp(min=1), room / last).floor()
     if bool((fit >= 1).any()):
         level = probs == last
-        head |= level & (level.cumsum(-1) <= fit)
+        head += level & (level.cumsum(-1) <= fit)
     return head
 
 
