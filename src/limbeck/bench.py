@@ -47,7 +47,7 @@ class Bench:
         method: Its method.
         examples: The data's rows, split.
         student: The student's side.
-        teacher: The teacher's, if there is one.
+        teacher: The teacher's, if there is one (and not only a cache of it).
         max_length: Longest sequence that is trained on.
         sequences: The student's token ids of each split.
         counts: What tokenising each split did (truncated, dropped, longest).
@@ -97,7 +97,8 @@ def open_bench(recipe: Recipe) -> Bench:
     method = recipe.build_method()
     examples = load_examples(recipe.data)
     own = load_tokenizer(recipe.student, "student")
-    its = load_tokenizer(recipe.teacher, "teacher") if recipe.teacher else None
+    there = recipe.teacher if recipe.teacher and recipe.teacher.has_weights else None
+    its = load_tokenizer(there, "teacher") if there else None
     if own is None and its is None:
         raise RequestError(
             "neither model brings a tokenizer",
@@ -105,11 +106,7 @@ def open_bench(recipe: Recipe) -> Bench:
             mend="say tokenizer: characters, or name a model that has one",
         )
     student = _side(recipe.student, "student", own if own is not None else its)
-    teacher = (
-        _side(recipe.teacher, "teacher", its if its is not None else own)
-        if recipe.teacher
-        else None
-    )
+    teacher = _side(there, "teacher", its if its is not None else own) if there else None
     contexts = [c for c in (student.context, teacher.context if teacher else None) if c]
     # Without a wish, 2,048 tokens: a context of 128k would promise memory that nobody has.
     max_length = recipe.data.max_length or min([*contexts, 2048])

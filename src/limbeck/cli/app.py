@@ -102,6 +102,68 @@ def distill(
 
 
 @app.command()
+def cache(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the cache; by default teacher.cache."),
+    ] = None,
+    encoding: Annotated[
+        str,
+        typer.Option(
+            help="What is kept: topk, topk-f16, topk-f32, sampled, hidden or hidden-bf16; see below."
+        ),
+    ] = "topk",
+    k: Annotated[int, typer.Option(help="topk: how many of the likeliest tokens.")] = 128,
+    samples: Annotated[int, typer.Option(help="sampled: how many draws for a token.")] = 50,
+    exact: Annotated[
+        int,
+        typer.Option(help="sampled: so many of the likeliest tokens exactly, draws of the rest."),
+    ] = 0,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Check a finished cache instead: every checksum, and one shard with the teacher.",
+        ),
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete what is in the folder and start over.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Ask the teacher once about every token of a recipe's text, and keep what it says.
+
+    [bold]limbeck distill RECIPE teacher.cache=FOLDER[/] then trains without the teacher in memory.
+
+    [bold]topk[/]: the K likeliest tokens, 8 bits for each log-probability, and the mass of the
+    rest. For every divergence at temperature 1, as a lower bound; topk-f16 and topk-f32 keep
+    more bits.
+
+    [bold]sampled[/]: ids drawn from the teacher. Smallest, and unbiased for the forward KL (kd at
+    temperature 1, gkd with beta 0); of no use to other divergences.
+
+    [bold]hidden[/]: last hidden states, and the head once. Exact, for every divergence and
+    temperature, and large: 2 or 4 bytes for each hidden unit. hidden-bf16 rounds float32 states.
+
+    The size is printed before anything is computed. An interrupted cache goes on where it was when
+    the same command is given again.
+    """
+    with guarded(debug, quiet):
+        from limbeck.cli.show import show_cache, show_verified
+        from limbeck.recipe import load_recipe
+        from limbeck.run.caching import Wish, make_cache, verify_cache
+
+        request = load_recipe(recipe, overrides or [])
+        if verify:
+            show_verified(*verify_cache(request, output))
+        else:
+            show_cache(make_cache(request, output, Wish(encoding, k, samples, exact), fresh))
+
+
+@app.command()
 def doctor(
     recipe: RecipeFile,
     overrides: Overrides = None,

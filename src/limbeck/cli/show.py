@@ -16,6 +16,7 @@ from limbeck.methods import METHODS, Method
 from limbeck.recipe import nearest
 
 if TYPE_CHECKING:
+    from limbeck.caching import Cache, Verified
     from limbeck.doctor import Finding
 
 STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "bold red"}
@@ -99,6 +100,43 @@ def show_method(name: str, as_json: bool) -> None:
         out.print("\n[bold]how released code deviates[/]")
     for line in found["deviations"]:
         out.print(Text(f"  - {line}"))
+
+
+def show_cache(cache: "Cache") -> None:
+    """How large a finished cache is, and how to train from it."""
+    m = cache.manifest
+    each = m.bytes / max(m.tokens, 1)
+    Console(highlight=False).print(
+        f"{m.sequences:,} sequences, {m.tokens:,} tokens, {m.bytes:,} bytes ({each:.1f} a token)\n"
+        f"cache    {cache.folder}\ntrain    limbeck distill RECIPE teacher.cache={cache.folder}",
+        soft_wrap=True,
+    )
+
+
+def show_verified(cache: "Cache", found: "Verified") -> None:
+    """What a check of a cache found.
+
+    Raises:
+        LimbeckError: The cache is not what the teacher says.
+    """
+    from limbeck.caching.verifier import refuse
+
+    lines = [
+        f"files      {len(cache.manifest.shards)} shards, sizes and checksums as written",
+        f"compared   {found.tokens:,} tokens of one shard with the teacher",
+        f"covered    {found.covered:.4f} of the probability, mean",
+    ]
+    if found.nats is not None:
+        lines.append(
+            f"KL         {found.nats:.2e} nats a token, mean, over kept tokens and the rest"
+        )
+        lines.append(f"error      {found.error:.2e} of a kept probability, largest")
+    if found.deviations is not None:
+        lines.append(
+            f"draws      {found.deviations:+.2f} standard deviations from their expectation"
+        )
+    Console(highlight=False).print("\n".join(lines))
+    refuse(found, cache)
 
 
 def describe(name: str) -> dict[str, Any]:

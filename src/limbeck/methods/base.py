@@ -11,6 +11,7 @@ from torch import Tensor
 
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.sources import Sources, seed_for
+from limbeck.targets import Need
 
 State = Mapping[str, float]
 Text = Literal["data", "teacher"]
@@ -113,6 +114,14 @@ class Method(abc.ABC):
     def teacher_writes(self) -> bool:
         """Whether the teacher answers the prompts before training."""
         return getattr(self, "source", "data") == "teacher"
+
+    @property
+    def needs(self) -> Need:
+        """How much of the teacher's distribution the loss must see; a cache may hold less.
+
+        A loss whose gradient for the student's logits is linear in p may say ``average``.
+        """
+        return "events" if self.imitates else "nothing"
 
     @property
     def student_writes(self) -> bool:

@@ -10,6 +10,7 @@ from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import forward_kl, jensen_shannon, reverse_kl
 from limbeck.methods.base import Choices, Lab, Method, Paper, Step, Text, check_range
 from limbeck.sources import Sources
+from limbeck.targets import Need
 
 
 @final
@@ -71,6 +72,11 @@ class GKD(Method):
     def student_writes(self) -> bool:
         """Unless lambda is 0."""
         return self.lmbda > 0
+
+    @property
+    def needs(self) -> Need:
+        """The gradient of the forward KL is linear in p, that of the others is not."""
+        return "average" if self.beta == 0.0 else "events"
 
     def prepare(self, lab: Lab) -> list[Sequence]:
         """Fully on-policy training reads prompts only; everything else needs a completion."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from limbeck.data.batch import Tokens
 from limbeck.divergences import forward_kl
 from limbeck.methods.base import Choices, Method, Paper, Step, Text, check_range
+from limbeck.targets import Need
 
 
 @final
@@ -48,6 +49,11 @@ class KD(Method):
     def __post_init__(self) -> None:
         check_range("lmbda", self.lmbda, 0.0, 1.0)
         check_range("temperature", self.temperature, 0.01, 100.0)
+
+    @property
+    def needs(self) -> Need:
+        """At temperature 1 the gradient, q - p, is linear in p; at another, p_T is not."""
+        return "average" if self.temperature == 1.0 else "logits"
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
         """The soft term and, where it has any weight, the hard one."""

@@ -67,6 +67,7 @@ def parse_recipe(request: Mapping[str, Any], where: str = "recipe") -> Recipe:
     if recipe.teacher is not None and recipe.teacher.sft is not None:
         _check_training(recipe.teacher.sft.training, "teacher.sft.training")
     _check_use(recipe, method)
+    _check_cache(recipe, method)
     return recipe
 
 
@@ -108,6 +109,26 @@ def _check_training(training: Mapping[str, Any], where: str) -> None:
             )
 
 
+def _check_cache(recipe: Recipe, method: Method) -> None:
+    """Refuse what no cache can serve; what this one cannot serve is seen when it is opened."""
+    if recipe.teacher is None or recipe.teacher.cache is None:
+        return
+    where = f"teacher.cache: {recipe.teacher.cache}"
+    if method.student_writes:
+        raise RequestError(
+            f"the method {recipe.method['name']} trains on text that the student writes, "
+            "and a cache holds what the teacher said of other text",
+            where=where,
+            mend="leave teacher.cache out, or set method.lmbda=0",
+        )
+    if recipe.teacher.sft is not None:
+        raise RequestError(
+            "the teacher would be fine-tuned again, beside a cache of what it said before",
+            where="teacher.sft",
+            mend="leave sft out; limbeck cache has kept the teacher: model: CACHE/teacher",
+        )
+
+
 def _check_use(recipe: Recipe, method: Method) -> None:
     """Refuse keys that nothing would read."""
     name = recipe.method["name"]
@@ -127,12 +148,14 @@ def _check_use(recipe: Recipe, method: Method) -> None:
         raise RequestError(
             "lora trains a student's adapter", where="teacher.lora", mend="use teacher.adapter"
         )
-    for key in ("sft", "adapter"):
+    for key in ("sft", "adapter", "cache"):
         if getattr(recipe.student, key) is not None:
             raise RequestError(
                 f"student.{key} is not used",
                 where=f"student.{key}",
-                mend="run method: sft first, and name that run's folder as the student",
+                mend="the cache is what a teacher said: teacher: {cache: FOLDER}"
+                if key == "cache"
+                else "run method: sft first, and name that run's folder as the student",
             )
     if recipe.controls and name == "sft":
         raise RequestError(

@@ -54,6 +54,8 @@ class ModelSpec(Section):
             model's own, or the other model's.
         lora: Train an adapter of this form (students).
         sft: Fine-tune first (teachers).
+        cache: Folder of a teacher cache that the loss reads instead of asking the model (teachers);
+            with ``model`` as well, the evaluation can score the teacher.
         dtype: Of the weights in memory; ``auto`` is as stored. Students are float32 by default.
         trust_remote_code: Let the model folder run its own code.
     """
@@ -67,8 +69,14 @@ class ModelSpec(Section):
     tokenizer: str | None = None
     lora: Lora | None = None
     sft: TeacherSFT | None = None
+    cache: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     trust_remote_code: bool = False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether this names a model, and not only what one has said."""
+        return self.model is not None or bool(self.config and "model_type" in self.config)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +85,7 @@ class ModelSpec(Section):
 
     @model_validator(mode="after")
     def _sensible(self) -> "ModelSpec":
-        if self.model is None and not (self.config and "model_type" in self.config):
+        if not self.has_weights and self.cache is None:
             raise ValueError(
                 "give model: a hub id or folder, or config: with a model_type to start from scratch"
             )

@@ -22,6 +22,8 @@ from limbeck.run.text import RoundLab
 from limbeck.targets import check_head
 from limbeck.training import Fit, arguments, fit
 
+VALIDATION = 500
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -98,6 +100,11 @@ def gold(bench: Bench) -> list[Sequence]:
     return [s for s in sequences if s.completion]
 
 
+def validation_rows(bench: Bench) -> list[Sequence]:
+    """What the evaluation loss is computed on while a student trains."""
+    return [s for s in bench.sequences["validation"] if s.completion][:VALIDATION]
+
+
 class Trainings:
     """Trains arms, each once; a finished one is read back from the run's folder.
 
@@ -152,7 +159,6 @@ class Trainings:
         args = arguments(
             recipe.training, self.folder / "checkpoints" / arm.name, recipe.seed, len(rows), steps
         )
-        validation = [s for s in bench.sequences["validation"] if s.completion][:500]
         measured = profiled(self.folder, arm.name) if self.profile else contextlib.nullcontext()
         with measured, progress(f"training {arm.name}", steps, "steps") as advance:
             done = fit(
@@ -160,7 +166,7 @@ class Trainings:
                 arm.method,
                 args,
                 rows,
-                validation,
+                validation_rows(bench),
                 bench.student.tokenizer,
                 teacher,
                 recipe.generation.sampling(),

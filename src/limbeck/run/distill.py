@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.bench import Bench, open_bench
+from limbeck.caching.manifest import FILE
+from limbeck.caching.shards import checksum
 from limbeck.console import say
 from limbeck.doctor import Finding, examine, refuse, say_finding
 from limbeck.errors import RequestError
 from limbeck.models import fingerprint, matmul_precision
 from limbeck.recipe import Recipe, load_recipe
+from limbeck.run.cached import open_cache
 from limbeck.run.folder import RunFolder
 
 
@@ -69,6 +72,7 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
     findings = examine(bench, Path(recipe.output))
+    open_cache(bench)
     if weights and not any(f.status == "fail" for f in findings):
         from limbeck.doctor.headroom import load_and_compare
 
@@ -100,18 +104,19 @@ def distill(
     bench = open_bench(recipe)
     findings = examine(bench, folder.path, quick=True)
     refuse(findings)
+    cache = open_cache(bench)
     for f in findings:
         if f.status == "warn":
             say_finding(f)
     # Not before: the Trainer, SciPy and the report take seconds to import.
     from limbeck.run.work import work
 
-    with folder.open(recipe, _hashes(bench), fresh), matmul_precision(recipe.matmul_precision):
-        work(folder, bench, findings, name or folder.path.name, profile)
+    with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
+        work(folder, bench, findings, name or folder.path.name, profile, cache)
     return read_run(folder.path)
 
 
-def _hashes(bench: Bench) -> dict[str, str]:
+def hashes_of(bench: Bench) -> dict[str, str]:
     """Of everything the results depend on, to notice when it changes under an unfinished run."""
     recipe = bench.recipe
     rows = hashlib.blake2b(digest_size=16)
@@ -121,4 +126,6 @@ def _hashes(bench: Bench) -> dict[str, str]:
     hashes = {"student": fingerprint(recipe.student), "data": rows.hexdigest()}
     if recipe.teacher is not None:
         hashes["teacher"] = fingerprint(recipe.teacher)
+        if recipe.teacher.cache is not None:
+            hashes["cache"] = checksum(Path(recipe.teacher.cache).expanduser() / FILE)
     return hashes

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from limbeck.bench import Bench, ids
+from limbeck.caching import Cache, CachedTeacher
 from limbeck.console import progress, say
 from limbeck.data import DataSpec, Examples, load_examples
 from limbeck.engines.special_tokens import pad_id
@@ -17,7 +18,7 @@ from limbeck.recipe import ModelSpec, TeacherSFT
 from limbeck.run.folder import RunFolder
 from limbeck.run.saving import as_result, save
 from limbeck.sources import seed_for
-from limbeck.targets import ModelTeacher, check_head
+from limbeck.targets import ModelTeacher, Teacher, check_head
 from limbeck.training import arguments, fit
 
 
@@ -27,10 +28,11 @@ class TeacherStage:
     Args:
         folder: The run's.
         bench: What is known of the teacher before it is loaded.
+        cache: What it said, for losses to read instead of asking it.
     """
 
-    def __init__(self, folder: RunFolder, bench: Bench):
-        self.folder, self.bench = folder, bench
+    def __init__(self, folder: RunFolder, bench: Bench, cache: Cache | None = None):
+        self.folder, self.bench, self.cache = folder, bench, cache
 
     def prepare(self) -> dict[str, Any] | None:
         """Fine-tune the teacher, if the recipe asks for it and it has not been done.
@@ -52,7 +54,7 @@ class TeacherStage:
     @cached_property
     def model(self) -> Any:
         """The teacher's weights, frozen."""
-        spec = self._prepared
+        spec = self.prepared
         model = load_model(spec, "teacher", self._side.tokenizer, self._seed, "auto")
         check_head(model, "teacher")
         return model.eval().requires_grad_(False).to(device())
@@ -68,7 +70,7 @@ class TeacherStage:
         tokenizer = self._side.tokenizer
         return TransformersEngine(self.model, pad_id(tokenizer), self._side.ends, len(tokenizer))
 
-    def beside(self, student: Any) -> tuple[Any, ModelTeacher]:
+    def beside(self, student: Any) -> tuple[Any, Teacher]:
         """A teacher for this student to imitate.
 
         Where both are adapters of one base, the base is loaded once: the teacher's adapter is
@@ -77,6 +79,8 @@ class TeacherStage:
         Returns:
             The student, perhaps with a second adapter, and the teacher.
         """
+        if self.cache is not None:
+            return student, CachedTeacher(self.cache)
         recipe = self.bench.recipe
         spec = recipe.teacher
         assert spec is not None
@@ -99,10 +103,10 @@ class TeacherStage:
     @property
     def hash(self) -> str:
         """Identifies the teacher's weights."""
-        return fingerprint(self._prepared)
+        return fingerprint(self.prepared)
 
     @property
-    def _prepared(self) -> ModelSpec:
+    def prepared(self) -> ModelSpec:
         """What to load: the fine-tuned teacher, once there is one."""
         spec = self.bench.recipe.teacher
         assert spec is not None

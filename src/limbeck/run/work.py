@@ -9,9 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.bench import Bench
+from limbeck.caching import Cache
+from limbeck.console import say
 from limbeck.data import Sequence
 from limbeck.doctor import Finding, say_finding
 from limbeck.doctor.headroom import headroom
+from limbeck.engines.special_tokens import pad_id
 from limbeck.errors import RequestError
 from limbeck.files import new_file, write_json
 from limbeck.models import ModelSpec, load_model, parameters_of
@@ -25,6 +28,7 @@ from limbeck.run.arms import (
     labelled_possible,
     peak_memory_bytes,
 )
+from limbeck.run.cached import CachedLab, sample_again
 from limbeck.run.folder import RunFolder
 from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
 from limbeck.run.teacher import TeacherStage
@@ -32,7 +36,12 @@ from limbeck.run.text import RoundLab
 
 
 def work(
-    folder: RunFolder, bench: Bench, findings: list[Finding], name: str, profile: bool = False
+    folder: RunFolder,
+    bench: Bench,
+    findings: list[Finding],
+    name: str,
+    profile: bool = False,
+    cache: Cache | None = None,
 ) -> None:
     """Do what is not done yet, and write the report.
 
@@ -42,20 +51,21 @@ def work(
         findings: What the doctor said.
         name: What the report calls the run.
         profile: Measure the trainings part by part.
+        cache: What the teacher said, instead of asking it in the loss.
     """
     recipe = bench.recipe
-    teacher = TeacherStage(folder, bench)
+    teacher = TeacherStage(folder, bench, cache)
     trained = {"teacher": log} if (log := teacher.prepare()) else {}
     trainings = Trainings(folder, bench, teacher, profile)
-    if bench.method.imitates or bench.method.teacher_writes:
+    if bench.teacher is None and cache is not None:
+        say("the teacher is a cache alone, so the evaluation leaves it out (teacher.model adds it)")
+    elif bench.method.imitates or bench.method.teacher_writes:
         findings = [*findings, _headroom(folder, bench, teacher, trainings)]
 
-    lab = RoundLab(
-        bench,
-        folder / "rounds" / "000",
-        lambda: teacher.engine,
-        teacher.hash if recipe.teacher else "",
-    )
+    if cache is not None and bench.teacher is not None:
+        pad = pad_id(bench.student.tokenizer)
+        folder.once("check cache", lambda: sample_again(cache, teacher.judge, pad, recipe.seed))
+    lab = _lab(folder, bench, teacher)
     arms = arms_of(bench, lab)
     text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
     steps = trainings.steps(text["sequences"])
@@ -94,6 +104,13 @@ def work(
         "command": f"limbeck distill {folder / 'recipe.yaml'}",
     }
     folder.once("report", lambda: _report(folder, found))
+
+
+def _lab(folder: RunFolder, bench: Bench, teacher: TeacherStage) -> RoundLab:
+    text = folder / "rounds" / "000"
+    if teacher.cache is not None:
+        return CachedLab(bench, text, teacher.cache)
+    return RoundLab(bench, text, lambda: teacher.engine, teacher.hash if bench.teacher else "")
 
 
 def _report(folder: RunFolder, found: dict[str, Any]) -> dict[str, Any]:
