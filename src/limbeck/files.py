@@ -92,6 +92,7 @@ def new_file(path: Path) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        os.chmod(partial, 0o644)  # safetensors writes for its owner alone
         os.replace(partial, path)
 
 

@@ -1,6 +1,8 @@
 """The ``limbeck`` command. Nothing heavy is imported until a command needs it."""
 
+import inspect
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -112,7 +114,7 @@ def cache(
     encoding: Annotated[
         str,
         typer.Option(
-            help="What is kept: topk, topk-f16, topk-f32, sampled, hidden or hidden-bf16; see below."
+            help="What is kept: topk, topk-f16, topk-f32, sampled, hidden or hidden-bf16; see above."
         ),
     ] = "topk",
     k: Annotated[int, typer.Option(help="topk: how many of the likeliest tokens.")] = 128,
@@ -247,6 +249,11 @@ def _show(run: object) -> None:
         f"\nreport   {run.report}\nstudent  {run.student}\nnumbers  {run.path / 'results.json'}",
         soft_wrap=True,
     )
+
+
+for command in app.registered_commands:
+    # Typer keeps the line ends of a docstring, and breaks lines at the terminal's edge besides.
+    command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command.callback) or "")
 
 
 def main() -> None:

@@ -34,7 +34,6 @@ DEFAULTS: dict[str, Any] = {
     "save_steps": 0.1,
     "save_total_limit": 2,
     "report_to": "none",
-    "train_sampling_strategy": "group_by_length",
 }
 
 
