@@ -2,7 +2,8 @@
 
     python -m benchmarks.loss [--quick] [--rounds N] [--only SECTION ...] [--tables FOLDER]
 
-Sections: `grid` (six divergences at three sizes against the products alone), `others` (further
+Sections: `grid` (six divergences at three sizes against the products alone), `parts` (what the loss
+adds to them), `others` (further
 divergences, and a user's own function), `peers`, `masked`, `memory`, `bf16`, and `wall` (all
 threads). Every section writes its own file, so that one can be measured again alone. Before a time
 counts, loss and gradients are compared with float64 or with one another.
@@ -68,6 +69,48 @@ def grid(plan: Plan) -> Report:
         Goal("Limbeck / floor, geometric mean", geometric_mean(medians), 1.08),
         Goal("Limbeck / floor, worst case", max(medians), 1.2),
     ]
+    return report
+
+
+def parts(plan: Plan) -> Report:
+    """Where the loss spends what it spends beyond the floor."""
+    size = plan.sizes[0]
+    report = Report(
+        "What the loss adds to its four products",
+        CLOCK + "The products in chunks are Limbeck with a divergence that does nothing; the "
+        "rest is the divergence and its gradient, per logit. An exponential of each side is in "
+        f"it: softmax alone takes the time of the last line. N x V, Hs/Ht: {size}.",
+        ("what", "seconds", "of the floor", "ns a logit"),
+    )
+    problem = Problem.draw(size)
+    floor = Floor(problem)
+    idle = functools.partial(
+        METHODS["limbeck"], problem, FKL, lambda log_p, log_q: log_q.logits[:, 0] * 0
+    )
+    calls = {d.name: functools.partial(METHODS["limbeck"], problem, d) for d in GRID}
+    logits = torch.randn(8, size.vocabulary)
+    floor()
+    idle()
+    timings = interleave(
+        {
+            "floor": floor,
+            "idle": idle,
+            "softmax": lambda: [logits.softmax(-1) for _ in range(-(-size.tokens // 8))],
+            **calls,
+        },
+        plan.cheap_rounds,
+    )
+    bare, products = timings["floor"], timings["idle"]
+    cells = size.tokens * size.vocabulary
+    report.add("the products, all rows at once", f"{bare.median:.3g}", "1", "")
+    report.add("the products in chunks", f"{products.median:.3g}", ratio(products, bare), "")
+    for d in GRID:
+        own = timings[d.name]
+        rest = (own.median - products.median) / cells * 1e9
+        report.add(d.name, f"{own.median:.3g}", ratio(own, bare), f"{rest:.1f}")
+    twice = 2 * timings["softmax"].median
+    share = f"{twice / bare.median:.2f}"
+    report.add("two softmaxes", f"{twice:.3g}", share, f"{twice / cells * 1e9:.1f}")
     return report
 
 
@@ -239,7 +282,7 @@ def wall(plan: Plan) -> Report:
     return report
 
 
-SECTIONS = {s.__name__: s for s in (grid, others, peers, masked, memory, bf16, wall)}
+SECTIONS = {s.__name__: s for s in (grid, parts, others, peers, masked, memory, bf16, wall)}
 
 
 def main(words: Sequence[str] | None = None) -> None:
