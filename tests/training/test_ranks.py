@@ -1,14 +1,9 @@
 """Two ranks are one rank with the same global batch."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
-import limbeck
+from two_ranks import two_ranks as run_two_ranks
 
 from .ranks_worker import CASES, ROWS, run
 
@@ -16,19 +11,7 @@ from .ranks_worker import CASES, ROWS, run
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    roots = [Path(__file__).parents[1], Path(limbeck.__file__).parents[1]]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
-            *("-m", "training.ranks_worker", str(folder), "1"),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, roots))},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_two_ranks("training.ranks_worker", folder, 1)
     return torch.load(folder / "result.pt")
 
 
