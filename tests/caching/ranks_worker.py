@@ -1,6 +1,5 @@
 """One rank of a training from a cache: ``torchrun ... -m caching.ranks_worker FOLDER``."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from limbeck.caching import Cache, CachedTeacher
 from limbeck.methods import KD
 from training.world import make_rows, make_student, make_trainer, weights
+from two_ranks import depart
 
 ROWS = make_rows(16)
 
@@ -26,6 +26,4 @@ if __name__ == "__main__":
     found = run(folder, 4)
     if torch.distributed.get_rank() == 0:
         torch.save(found, folder / "weights.pt")
-    torch.distributed.barrier()
-    sys.stdout.flush()
-    os._exit(0)  # not by the luck of the interpreter's end
+    depart()

