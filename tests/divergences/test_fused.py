@@ -524,3 +524,16 @@ def test_terms_that_do_not_depend_on_the_student():
     torch.testing.assert_close(terms["a"], plain.detach())
     for found, expected in zip(gradients, torch.autograd.grad(plain.sum(), inputs), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda log_p, log_q: (log_p - log_q).sum(),
+        lambda log_p, log_q: log_p - log_q,
+    ],
+)
+def test_a_loss_that_is_not_one_value_a_row_is_refused(wrong):
+    """Summed up, it would be a number like any other."""
+    with pytest.raises(ValueError, match="one value for each row"):
+        make(n=5).fused(wrong, chunk_bytes=1)

@@ -99,6 +99,7 @@ def run_blocks(
         with torch.set_grad_enabled(wants):
             raw = tile[block].to(torch.promote_types(tile.dtype, torch.float32)).detach()
             terms = dict(row_loss(finish(raw.requires_grad_(wants)), block))
+            _check_rows(terms, len(raw))
             if wants:
                 values = [value for value in terms.values() if value.requires_grad]
                 ones = [torch.ones_like(value) for value in values]
@@ -112,6 +113,16 @@ def run_blocks(
     results = list(_map(one, blocks, tile.device))
     terms = {name: torch.cat([r[name] for r, _ in results]) for name in results[0][0]}
     return terms, results[0][1]
+
+
+def _check_rows(terms: Mapping[str, Tensor], rows: int) -> None:
+    """A sum over rows, or a parameter for all rows of all blocks, would add up to nonsense."""
+    for name, value in terms.items():
+        if value.shape != (rows,):
+            raise ValueError(
+                f"the loss {name!r} of {rows} rows has the shape {list(value.shape)}: it must have "
+                "one value for each row it is given (parameters per row are cut by `linear_loss`)"
+            )
 
 
 @functools.cache

@@ -39,9 +39,10 @@ def linear_divergence(
         teacher_head: Its head, ``[V, Ht]`` or a `Head`.
         student_hidden: Last hidden states of the student, ``[N, Hs]``.
         student_head: Its head, ``[V, Hs]`` or a `Head`.
-        divergence: ``f(log_p, log_q) -> [n]``, row-wise; `functools.partial` for parameters. The
-            functions of this package bring their gradient in closed form; any other is
-            differentiated inside the block.
+        divergence: ``f(log_p, log_q) -> [n]``, row-wise; `functools.partial` for parameters that
+            are the same for all rows (`linear_loss` is told which rows it gets). The functions of
+            this package bring their gradient in closed form; any other is differentiated inside
+            the block.
         weight: ``[N]``; rows of weight 0 are dropped before the first product. None is all ones.
         temperature: Divides both sides' logits. No T² is applied: the caller weighs.
         chunk_bytes: Memory that the logits of a chunk may take; by default as much as is useful.
@@ -51,7 +52,7 @@ def linear_divergence(
         A scalar in nats; differentiable with respect to ``student_hidden`` and ``student_head``.
 
     Raises:
-        ValueError: Shapes do not fit together.
+        ValueError: Shapes do not fit together, or the divergence is not one value a row.
     """
     teacher, student = _as_head(teacher_head), _as_head(student_head)
     if len(teacher_hidden) != len(student_hidden):
