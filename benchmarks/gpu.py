@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    peers = [name for name in METHODS if name.split()[0] in PACKAGE]
+    peers = ("trl chunked", "trl gkd", "liger compiled", "liger")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK}, 3 rounds")
     parser.add_argument("--table", type=Path, help="Markdown file to write")
     parser.add_argument("--device", default="cuda")
