@@ -119,8 +119,15 @@ def end_step() -> None:
         profile.end_step()
 
 
+def forgotten_peak() -> int:
+    """The most main memory that any profile has seen: each look resets what the system remembers."""
+    return _MainMemory.largest
+
+
 class _MainMemory:
     """Resident memory of this process, as Linux counts it."""
+
+    largest = 0  # of all that this class has made Linux forget
 
     def peak(self) -> int:
         """The most since the last call."""
@@ -130,7 +137,9 @@ class _MainMemory:
         except OSError:
             return 0
         line = next((x for x in status.splitlines() if x.startswith("VmHWM")), "VmHWM: 0 kB")
-        return int(line.split()[1]) * 1024
+        peak = int(line.split()[1]) * 1024
+        _MainMemory.largest = max(_MainMemory.largest, peak)
+        return peak
 
 
 class _Accelerator:

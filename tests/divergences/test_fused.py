@@ -537,3 +537,24 @@ def test_a_loss_that_is_not_one_value_a_row_is_refused(wrong):
     """Summed up, it would be a number like any other."""
     with pytest.raises(ValueError, match="one value for each row"):
         make(n=5).fused(wrong, chunk_bytes=1)
+
+
+def test_a_term_that_is_a_view_of_the_logits_keeps_its_value():
+    """Blocks are overwritten with their gradient as soon as they are done."""
+    hidden, weight = torch.randn(6, 4), torch.randn(2**17, 4)
+
+    def losses(slices):
+        for _ in slices:
+            yield lambda logits, block: {"view": logits[:, 5]}
+
+    loss, terms = linear_loss(hidden.requires_grad_(), Head(weight), losses)
+    expected = hidden @ weight[5]
+    torch.testing.assert_close(terms["view"], expected.detach())
+    torch.testing.assert_close(loss, expected.sum())
+
+
+def test_a_weight_for_other_rows_is_refused():
+    setup = make(n=5)
+    setup.weight = torch.ones(3)
+    with pytest.raises(ValueError, match="weight of shape"):
+        setup.fused(DIVERGENCES["forward_kl"])

@@ -63,3 +63,50 @@ def test_it_is_computed_once():
     x = log_probs(torch.randn(3, 5), 1.0)
     assert (x + 0).data_ptr() != (x + 0).data_ptr()
     assert x.dense() is x.dense()
+
+
+def reference():
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    return logits, log_probs(logits, 2.0), (logits / 2.0).log_softmax(-1)
+
+
+def test_a_first_look_without_gradients_does_not_cut_the_graph():
+    """A weight computed under no_grad would leave the loss with a gradient of zero."""
+    logits, lazy, dense = reference()
+    with torch.no_grad():
+        weight = lazy.exp().sum(-1)
+    results = [
+        torch.autograd.grad((weight * x.square().sum(-1)).sum(), logits)[0] for x in (lazy, dense)
+    ]
+    torch.testing.assert_close(*results)
+
+
+class Square(torch.autograd.Function):
+    """A user's own: autograd hands it the tensor behind the subclass."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x + 0)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return 2 * x * grad
+
+
+def test_an_autograd_function_gets_values_and_gives_its_gradient():
+    logits, lazy, dense = reference()
+    values = [Square.apply(x) for x in (lazy, dense)]
+    torch.testing.assert_close(values[0] + 0, values[1])
+    results = [torch.autograd.grad(v.sum(), logits, retain_graph=True)[0] for v in values]
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x.masked_fill_(x < -1, 0), lambda x: x.__setitem__(0, 0.0)]
+)
+def test_a_change_in_place_is_refused(change):
+    """The divergences read the logits, and would not see it."""
+    with pytest.raises(TypeError, match="new tensor"):
+        change(log_probs(torch.randn(3, 5)))

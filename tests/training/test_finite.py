@@ -51,7 +51,7 @@ def test_ruined_hidden_states(tmp_path, side, value):
     about = json.loads((kept / "about.json").read_text())
     batch = load_file(kept / "batch.safetensors")
     (row,) = about["rows_of_the_training_data"]
-    assert about["optimiser_step"] == 2
+    assert about["when"] == "optimiser step 2"
     assert about["sequences_of_the_batch"] == [2]
     assert batch["example"][2] == row
     ids = [*make_rows()[row].prompt, *make_rows()[row].completion]
@@ -95,3 +95,23 @@ def test_the_longest_come_first_and_pairs_stay_together():
     ]
     sizes = [max(map(len, p)) for p in pairs]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_infinity_behind_a_soft_capped_head(tmp_path, monkeypatch):
+    """The cap makes a number of it, and the loss looks sound; the gradient is not."""
+    student = make_student()
+    monkeypatch.setattr(student.config, "final_logit_softcapping", 5.0, raising=False)
+    monkeypatch.setattr("limbeck.training.trainer.check_head", lambda *_: None)
+    trainer = make_trainer(tmp_path, SFT(), student)
+    poison(student, row=1, step=0, value=float("inf"))
+    with pytest.raises(LimbeckError, match="student's hidden states"):
+        trainer.train()
+
+
+def test_nan_in_an_evaluation_names_the_validation_data(tmp_path):
+    student = make_student()
+    trainer = make_trainer(tmp_path, SFT(), student, eval_dataset=make_rows(3, seed=1))
+    poison(student, row=0, step=0)
+    with pytest.raises(LimbeckError) as error:
+        trainer.evaluate()
+    assert "validation data" in error.value.where and "after step 0" in error.value.where

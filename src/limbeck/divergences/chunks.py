@@ -100,6 +100,8 @@ def run_blocks(
             raw = tile[block].to(torch.promote_types(tile.dtype, torch.float32)).detach()
             terms = dict(row_loss(finish(raw.requires_grad_(wants)), block))
             _check_rows(terms, len(raw))
+            # Copies: a term may be a view of the logits, which are about to be overwritten.
+            kept = {name: value.detach().clone() for name, value in terms.items()}
             if wants:
                 values = [value for value in terms.values() if value.requires_grad]
                 ones = [torch.ones_like(value) for value in values]
@@ -108,7 +110,7 @@ def run_blocks(
                 )
                 if not whole:
                     tile[block] = raw
-            return {name: value.detach() for name, value in terms.items()}, raw if whole else tile
+            return kept, raw if whole else tile
 
     results = list(_map(one, blocks, tile.device))
     terms = {name: torch.cat([r[name] for r, _ in results]) for name in results[0][0]}

@@ -65,6 +65,11 @@ def linear_divergence(
             "Head.narrow cuts padded heads to the tokenizer"
         )
     if weight is not None:
+        if weight.shape != (len(student_hidden),):
+            raise ValueError(
+                f"a weight of shape {list(weight.shape)} for {len(student_hidden)} rows"
+            )
+        weight = weight.detach()
         kept = weight.nonzero().squeeze(-1)
         teacher_hidden, student_hidden, weight = (
             teacher_hidden[kept],

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -24,15 +25,19 @@ class LogProbs(Tensor):
     @staticmethod
     def of(logits: Tensor, temperature: float) -> "LogProbs":
         """Wrap logits."""
-        lazy = logits.detach().as_subclass(LogProbs)
+        node = _Node.apply(logits, temperature) if logits.requires_grad else logits.detach()
+        lazy: LogProbs = node.as_subclass(LogProbs)
         lazy.logits, lazy.temperature, lazy._dense = logits, temperature, None
         return lazy
 
     def dense(self) -> Tensor:
-        """The log-probabilities, computed once."""
-        if self._dense is None:
-            self._dense = tempered(self.logits, self.temperature).log_softmax(-1)
-        return self._dense
+        """The log-probabilities, computed once; what was seen without gradients is not kept."""
+        if self._dense is not None:
+            return self._dense
+        dense = tempered(self.logits, self.temperature).log_softmax(-1)
+        if dense.requires_grad == self.logits.requires_grad:
+            self._dense = dense
+        return dense
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -41,10 +46,17 @@ class LogProbs(Tensor):
             return func(args[0].logits, *args[1:], **(kwargs or {}))
         if func is Tensor.detach:
             return LogProbs.of(args[0].logits.detach(), args[0].temperature)
+        name = getattr(func, "__name__", "")
+        if name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")):
+            raise TypeError(
+                f"{name} would change log-probabilities that a divergence does not look at: "
+                "use the form that makes a new tensor"
+            )
         args, kwargs = tree_map(_dense, (args, kwargs or {}))
         return func(*args, **kwargs)
 
 
+_IN_PLACE = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__"}
 _FORM = {
     *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "is_cuda")),
     Tensor.requires_grad.__get__,  # type: ignore[attr-defined]
@@ -52,6 +64,23 @@ _FORM = {
     Tensor.dim,
     Tensor.__len__,
 }
+
+
+class _Node(torch.autograd.Function):
+    """The way back for those who go round `__torch_function__`: other autograd Functions."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, temperature: float) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(logits)
+        ctx.temperature = temperature
+        return logits.view_as(logits)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+        (logits,) = ctx.saved_tensors
+        probs = tempered(logits, ctx.temperature).softmax(-1)
+        return (grad - probs * grad.sum(-1, keepdim=True)) / ctx.temperature, None
 
 
 def log_probs(logits: Tensor, temperature: float = 1.0) -> Tensor:

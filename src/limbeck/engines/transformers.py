@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from limbeck.engines import fallback
 from limbeck.engines.base import Completion, Sampling
 from limbeck.engines.decode import Written, can_decode, decode
+from limbeck.errors import LimbeckError
 
 Weights = Callable[[], contextlib.AbstractContextManager[nn.Module]]
 
@@ -48,7 +50,7 @@ class TransformersEngine:
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         with (
             self.weights() as model,
-            _evaluating(model),
+            _evaluating(_whole(model)),
             self._writer(model, prompts, sampling, seed) as write,
         ):
             for start in range(0, len(order), sampling.batch_size):
@@ -84,6 +86,21 @@ class TransformersEngine:
         finished = end is not None
         end = len(tokens) if end is None else end
         return Completion(tuple(tokens[:end]), tuple(log_probs[:end]), finished)
+
+
+def _whole(model: nn.Module) -> nn.Module:
+    """The model, if each rank has all of it.
+
+    Raises:
+        LimbeckError: It is sharded: every forward pass is one of all ranks, and texts differ in length.
+    """
+    if any(isinstance(p, DTensor) for p in model.parameters()):
+        raise LimbeckError(
+            "a model that FSDP has sharded cannot write: ranks would wait for one another forever",
+            where=type(model).__name__,
+            mend="train without FSDP, or with a method that needs no text of the student",
+        )
+    return model
 
 
 @contextlib.contextmanager

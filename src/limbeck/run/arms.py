@@ -13,6 +13,7 @@ from limbeck.console import progress
 from limbeck.data import Sequence
 from limbeck.methods import SFT, Method
 from limbeck.models import add_lora, load_model
+from limbeck.profile import forgotten_peak
 from limbeck.ranks import rank
 from limbeck.run.folder import RunFolder
 from limbeck.run.profiling import profiled
@@ -179,4 +180,5 @@ class Trainings:
 def peak_memory_bytes() -> int:
     """Largest memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    peak = peak if sys.platform == "darwin" else peak * 1024
+    return max(peak, forgotten_peak())

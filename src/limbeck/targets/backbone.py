@@ -72,7 +72,8 @@ def head_of(model: nn.Module, vocabulary: int | None = None) -> Head:
     # Quantised layers, and some of PEFT's, inherit from Linear and compute something else.
     if not isinstance(layer, nn.Linear) or type(layer).forward is not nn.Linear.forward:
         raise LimbeckError(
-            f"the head of this model is a {type(layer).__name__}, and only linear heads are supported",
+            f"the head of this model is a {type(layer).__module__}.{type(layer).__name__}, "
+            "and only plain linear heads are supported",
             where=type(inner).__name__,
             mend="leave lm_head out of the LoRA target modules (or name it in modules_to_save)",
         )

@@ -10,6 +10,7 @@ from transformers.trainer_callback import ExportableState
 
 from limbeck.data import Author, Sequence
 from limbeck.profile import end_step
+from limbeck.training.lengths import ByLength
 
 KEPT = ("value", "tokens", "sequences", "written", "since_log")
 
@@ -23,6 +24,17 @@ class Memory(TrainerCallback, ExportableState):
         self.tokens = self.sequences = self.written = 0
         self.sums: dict[str, Tensor] = {}
         self.since_log: list[dict[str, float]] = []
+        self.sampler: ByLength | None = None
+
+    def follow(self, sampler: ByLength) -> ByLength:
+        """Tell this sampler the epoch: on several ranks a resumed one is out of accelerate's reach."""
+        self.sampler = sampler
+        return sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A new epoch has an order of its own, and a resumed one the order it began with."""
+        if self.sampler is not None:
+            self.sampler.set_epoch(int(state.epoch + 1e-6))
 
     def saw(self, rows: Rows[Sequence]) -> None:
         """Count what this rank trains on, and what the student wrote of it."""

@@ -120,6 +120,11 @@ class DistillTrainer(Trainer):
         with span("generation"):
             chosen = self.method.sequences(rows, self.sources, self.step())
         each = len(chosen) // max(len(rows), 1)
+        if len(chosen) != each * len(rows):
+            raise ValueError(
+                f"{type(self.method).__name__}.sequences made {len(chosen)} sequences of "
+                f"{len(rows)} rows: it must give each row the same number"
+            )
         with span("data"):
             parts = iter(longest_first(chosen, each) if len(window) > 1 else chosen)
             batches = [
@@ -141,7 +146,13 @@ class DistillTrainer(Trainer):
         if args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(rows)
         step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return ByLength([len(s) for s in rows], step, args.data_seed or args.seed)
+        return self.memory.follow(
+            ByLength(
+                [len(s) for s in rows],
+                step,
+                args.seed if args.data_seed is None else args.data_seed,
+            )
+        )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> None:
         """`evaluation_loop` has its own order."""
@@ -190,8 +201,10 @@ class DistillTrainer(Trainer):
         with span("loss"):
             head = head_of(model, self.vocabulary)
             total, terms = linear_loss(hidden, head, losses, weight=weight)
-        if not total.isfinite():
-            raise not_finite(Path(self.args.output_dir), step, batch, where, hidden, target, terms)
+        sound = total.isfinite() & hidden.isfinite().all()  # a soft-capped head hides infinity
+        if not sound:
+            folder, training = Path(self.args.output_dir), model.training
+            raise not_finite(folder, step, training, batch, where, hidden, target, terms)
         return total, {name: (value * weight).sum() for name, value in terms.items()}
 
     def _row_loss(
