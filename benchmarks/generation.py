@@ -13,9 +13,7 @@ import datetime
 import os
 import platform
 import shlex
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,6 +22,8 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from benchmarks.measuring import Timing, interleave, ratio
+from benchmarks.tables import processor
 from limbeck.engines import Sampling
 from limbeck.engines.transformers import TransformersEngine
 
@@ -106,31 +106,21 @@ def ways(size: Size) -> dict[str, Callable[[], None]]:
     return {OURS: ours, DYNAMIC: theirs(None), STATIC: theirs("static")}
 
 
-def compare(size: Size, rounds: int, threads: int) -> dict[str, list[float]]:
+def compare(size: Size, rounds: int, threads: int) -> dict[str, Timing]:
     """Seconds of each way, round by round."""
     torch.set_num_threads(threads)
-    clock = time.process_time if threads == 1 else time.perf_counter
     calls = ways(size)
     for call in calls.values():
         call()
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = clock()
-            call()
-            seconds[name].append(clock() - start)
-    return seconds
+    return interleave(calls, rounds)
 
 
-def row(size: Size, threads: int, seconds: dict[str, list[float]]) -> str:
+def row(size: Size, threads: int, timings: dict[str, Timing]) -> str:
     """A row of the table."""
-
-    def ratio(name: str) -> str:
-        pairs = [a / b for a, b in zip(seconds[name], seconds[OURS], strict=True)]
-        return f"{statistics.median(pairs):.2f} [{min(pairs):.2f}, {max(pairs):.2f}]"
-
-    speed = size.batch * size.new / statistics.median(seconds[OURS])
-    return f"| {size} | {threads} | {speed:.0f} | {ratio(DYNAMIC)} | {ratio(STATIC)} |"
+    own = timings[OURS]
+    dynamic, static = (ratio(timings[name], own) for name in (DYNAMIC, STATIC))
+    speed = size.batch * size.new / own.median
+    return f"| {size} | {threads} | {speed:.0f} | {dynamic} | {static} |"
 
 
 def table(sizes: Sequence[Size], rounds: int, thread_counts: Sequence[int], command: str) -> str:
@@ -139,7 +129,7 @@ def table(sizes: Sequence[Size], rounds: int, thread_counts: Sequence[int], comm
     lines = [
         "# Generation",
         "",
-        f"`{command}`, {datetime.date.today()}: {_processor()}, {os.cpu_count()} cores, "
+        f"`{command}`, {datetime.date.today()}: {processor()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {packages}; {rounds} rounds.",
         "",
         "How many times as long `generate` takes: median of paired ratios [smallest, largest]. One "
@@ -167,13 +157,6 @@ def main(words: Sequence[str] | None = None) -> None:
     text = table(QUICK if args.quick else SIZES, args.rounds, threads, command)
     if args.table:
         args.table.write_text(text, encoding="utf-8")
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 if __name__ == "__main__":

@@ -68,10 +68,19 @@ class Report:
             file.write_text(self.markdown(command), encoding="utf-8")
 
 
+def processor() -> str:
+    """Its name."""
+    model = re.search(r"model name\s*: (.*)", _cpu_information())
+    return model[1] if model else platform.processor() or "unknown processor"
+
+
+def _cpu_information() -> str:
+    return Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+
+
 def _machine() -> list[str]:
     """Processor, cores, threads, instruction sets, versions, date."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = re.search(r"model name\s*: (.*)", text)
+    text = _cpu_information()
     flags = set((re.search(r"flags\s*: (.*)", text) or [""])[0].split())
     versions = []
     for package in PACKAGES:
@@ -81,8 +90,7 @@ def _machine() -> list[str]:
             versions.append(f"{package} not installed")
     has = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS)
     return [
-        f"{model[1] if model else platform.processor() or 'unknown processor'} "
-        f"({platform.machine()}), {os.cpu_count()} cores, "
+        f"{processor()} ({platform.machine()}), {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} thread(s) in use; {has}.",
         f"Python {platform.python_version()}, {', '.join(versions)}; "
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.",

@@ -1,6 +1,7 @@
 """From a recipe's words to tokenizers and models."""
 
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -215,9 +216,20 @@ def fingerprint(spec: ModelSpec) -> str:
             for file in sorted(folder.glob("*")):
                 if file.suffix in (".safetensors", ".json"):
                     digest.update(file.name.encode())
-                    with file.open("rb") as stream:
-                        digest.update(hashlib.file_digest(stream, "blake2b").digest())
+                    digest.update(file_hash(file))
     return digest.hexdigest()
+
+
+def file_hash(file: Path) -> bytes:
+    """Of what a file holds. Weights are large: unless it has changed, it is read once."""
+    stat = file.stat()
+    return _file_hash(file, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.cache
+def _file_hash(file: Path, size: int, modified: int) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").digest()
 
 
 def _layers(model: Any, count: int) -> Any:

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from benchmarks.generation import DYNAMIC, OURS, STATIC, Size, row, table
+from benchmarks.measuring import Timing
 
 TINY = Size(batch=2, hidden=64, layers=1, vocabulary=50, prompt=4, new=3)
 
@@ -31,5 +32,6 @@ def test_the_table_has_a_row_for_each_size_and_count_of_threads():
 def test_a_ratio_is_of_the_same_round():
     """Medians of separate times would compare rounds in which the machine was busy with others."""
     seconds = {OURS: [1.0, 10.0, 2.0], DYNAMIC: [2.0, 30.0, 2.0], STATIC: [4.0, 10.0, 1.0]}
-    cells = [cell.strip() for cell in row(TINY, 1, seconds).split("|")[1:-1]]
+    timings = {name: Timing(rounds) for name, rounds in seconds.items()}
+    cells = [cell.strip() for cell in row(TINY, 1, timings).split("|")[1:-1]]
     assert cells[1:] == ["1", "3", "2.00 [1.00, 3.00]", "1.00 [0.50, 4.00]"]

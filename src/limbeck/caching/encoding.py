@@ -68,6 +68,12 @@ def joined(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def raw_bits(values: Tensor) -> NDArray[Any]:
+    """A tensor as integers of its width: NumPy knows no bfloat16."""
+    kind = {2: torch.int16, 4: torch.int32}[values.dtype.itemsize]
+    return values.detach().cpu().contiguous().view(kind).numpy()
+
+
 def tensor(array: NDArray[Any], device: torch.device) -> Tensor:
     """An array as a tensor where it is needed; read-only memory is copied."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(

@@ -1,17 +1,16 @@
 """The teacher's last hidden states: everything, to be multiplied with its head again."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from numpy.typing import NDArray
 
-from limbeck.caching.encoding import Columns, tensor
+from limbeck.caching.encoding import Columns, raw_bits, tensor
 from limbeck.divergences import Head
 from limbeck.targets import Need, Projected
 
 Precision = Literal["float32", "bfloat16", "float16"]
-_BITS = {2: torch.int16, 4: torch.int32}
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class HiddenEncoding:
 
     def encode(self, shown: Projected, seed: int) -> dict[str, NDArray[Any]]:
         """See `Encoding`; nothing is drawn."""
-        states = shown.hidden.to(self._type).cpu().contiguous()
-        return {"hidden": states.view(_BITS[self._type.itemsize]).numpy()}
+        return {"hidden": raw_bits(shown.hidden.to(self._type))}
 
     def target(self, columns: Columns, device: torch.device) -> Projected:
         """See `Encoding`."""
@@ -61,8 +59,4 @@ class HiddenEncoding:
 
     @property
     def _type(self) -> torch.dtype:
-        return {
-            "float32": torch.float32,
-            "bfloat16": torch.bfloat16,
-            "float16": torch.float16,
-        }[self.precision]
+        return cast(torch.dtype, getattr(torch, self.precision))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from limbeck.caching.shards import damage
 from limbeck.errors import RequestError
 from limbeck.files import write_json
 
@@ -64,6 +65,10 @@ class File:
     blake2b: str
     sequences: int = 0
     tokens: int = 0
+
+    def damage(self, folder: Path) -> str:
+        """What is wrong with it now; empty if it is as it was written."""
+        return damage(folder / self.file, self.bytes, self.blake2b)
 
 
 @dataclass(frozen=True)

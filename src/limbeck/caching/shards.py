@@ -131,5 +131,16 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def damage(path: Path, size: int, blake2b: str) -> str:
+    """What is wrong with a file that was written with this size and checksum; empty if nothing is."""
+    if not path.exists():
+        return "is missing"
+    if (now := path.stat().st_size) != size:
+        return f"has {now} bytes, and {size} were written"
+    if checksum(path) != blake2b:
+        return "has changed since it was written (its checksum differs)"
+    return ""
+
+
 def _starts(lengths: list[int]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

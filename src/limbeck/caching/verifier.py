@@ -12,7 +12,6 @@ from limbeck.caching.cache import Cache
 from limbeck.caching.encoding import Encoding, log_probabilities
 from limbeck.caching.manifest import File
 from limbeck.caching.sampled import SampledEncoding
-from limbeck.caching.shards import checksum
 from limbeck.caching.writer import show
 from limbeck.errors import LimbeckError
 from limbeck.targets import ModelTeacher, Projected, Sampled, Target, TopK
@@ -168,17 +167,11 @@ def _measure_draws(said: Sampled, log_p: Tensor, encoding: SampledEncoding) -> t
 
 
 def _check_file(cache: Cache, file: File) -> None:
-    path = cache.folder / file.file
-    if not path.exists():
-        wrong = "is missing"
-    elif (size := path.stat().st_size) != file.bytes:
-        wrong = f"has {size} bytes, and {file.bytes} were written"
-    elif checksum(path) != file.blake2b:
-        wrong = "has changed since it was written (its checksum differs)"
-    else:
+    wrong = file.damage(cache.folder)
+    if not wrong:
         return
     raise LimbeckError(
         f"a file of the cache {wrong}",
-        where=str(path),
+        where=str(cache.folder / file.file),
         mend="run the limbeck cache command that made it again: it writes what is not whole",
     )

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.caching.cache import HEAD, Cache
-from limbeck.caching.encoding import Encoding
+from limbeck.caching.encoding import Encoding, raw_bits
 from limbeck.caching.encodings import described
 from limbeck.caching.hidden import HiddenEncoding
 from limbeck.caching.manifest import JOURNAL, File, Manifest, Origin
@@ -66,7 +66,7 @@ def write_cache(
     said = [described(encoding), asdict(origin), digest(rows), shard_bytes]
     journal = Journal(folder / JOURNAL, hashlib.blake2b(json.dumps(said).encode()).hexdigest())
     noted = {entry["file"]: File(**entry) for entry in journal.entries}
-    done = {name: file for name, file in noted.items() if is_whole(folder, file)}
+    done = {name: file for name, file in noted.items() if not file.damage(folder)}
     for path in folder.glob("[0-9]*.safetensors"):
         if path.name not in done:
             path.unlink()  # of a cache that was encoded in another way, or damaged
@@ -92,12 +92,6 @@ def write_cache(
     shards = [done[f"{number:05}.safetensors"] for number in range(len(parts))]
     Manifest(version, described(encoding), origin, head, shards, files).write(folder)
     return Cache(folder)
-
-
-def is_whole(folder: Path, file: File) -> bool:
-    """Whether a file is as it was written."""
-    path = folder / file.file
-    return path.is_file() and path.stat().st_size == file.bytes and checksum(path) == file.blake2b
 
 
 def ask(
@@ -159,10 +153,9 @@ def _head(teacher: ModelTeacher, row: Sequence, pad: int) -> Head:
 
 def _write_head(folder: Path, head: Head) -> dict[str, Any]:
     """Keep the head's numbers; what they are goes to the manifest."""
-    bits = {2: torch.int16, 4: torch.int32}[head.weight.dtype.itemsize]
     parts = {"weight": head.weight, "bias": head.bias}
     arrays = {
-        name: part.detach().to(head.weight.dtype).cpu().contiguous().view(bits).numpy()
+        name: raw_bits(part.to(head.weight.dtype))
         for name, part in parts.items()
         if part is not None
     }

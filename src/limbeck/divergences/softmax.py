@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from limbeck.divergences import compiled, kernels, rows
-from limbeck.divergences.choice import row_kernels
+from limbeck.divergences.choice import Form, row_kernels
 from limbeck.divergences.lazy import LogProbs, tempered
 
 _ROWS: dict[Callable[..., Any], Callable[..., rows.Result]] = {
@@ -35,24 +35,35 @@ def behind_softmax(kernel: "functools.partial[Any]", log_p: Tensor, log_q: LogPr
     target, temperature = log_p, 1.0
     if isinstance(log_p, LogProbs):
         target, temperature = log_p.logits, log_p.temperature
-    if row_kernels(log_q.device) == "triton":
+    form = row_kernels(log_q.device)
+    if form == "triton":
         from limbeck.divergences.triton import launch  # not everywhere installed
 
         if launch.can(kernel, target, log_q.logits):
             return launch.divergence(kernel, target, log_q.logits, temperature, log_q.temperature)
     target = tempered(target, temperature)
-    return _BehindSoftmax.apply(log_q.logits, target, log_q.temperature, kernel)
+    return _BehindSoftmax.apply(log_q.logits, target, log_q.temperature, kernel, form)
 
 
 class _BehindSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
-        ctx, logits: Tensor, target: Tensor, temperature: float, kernel: "functools.partial[Any]"
+        ctx,
+        logits: Tensor,
+        target: Tensor,
+        temperature: float,
+        kernel: "functools.partial[Any]",
+        form: Form,
     ) -> Tensor:
         own = tempered(logits, temperature)
         value = gradient = None
         if not _is_limit(**kernel.keywords):
-            value, gradient = _closed_form(_ROWS[kernel.func], target, own, **kernel.keywords)
+            function = _ROWS[kernel.func]
+            if form == "compiled" and compiled.can(function):
+                value, gradient = compiled.evaluate(function, target, own, kernel.keywords)
+            else:
+                sides = rows.Side.of(target), rows.Side.of(own)
+                value, gradient = function(*sides, **kernel.keywords)
         if value is None or bool(value.isnan().any()):  # 0 * inf: one side rules out an event
             log_q = own.log_softmax(-1)
             value, slope = kernel(target.log_softmax(-1), log_q)
@@ -63,20 +74,12 @@ class _BehindSoftmax(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[no-untyped-def]
         (gradient,) = ctx.saved_tensors
         factor = (grad / ctx.temperature).unsqueeze(-1)
         # In place where nobody will ask again: fresh memory costs more than the product.
         again = torch._C._autograd._get_current_graph_task_keep_graph()
-        return gradient * factor if again else gradient.mul_(factor), None, None, None
-
-
-def _closed_form(
-    function: Callable[..., rows.Result], target: Tensor, own: Tensor, **parameters: Any
-) -> rows.Result:
-    if row_kernels(own.device) == "compiled" and compiled.can(function):
-        return compiled.evaluate(function, target, own, parameters)
-    return function(rows.Side.of(target), rows.Side.of(own), **parameters)
+        return gradient * factor if again else gradient.mul_(factor), None, None, None, None
 
 
 def _is_limit(alpha: float | Tensor = 0.5, beta: float | Tensor = 0.5, **_: Any) -> bool:

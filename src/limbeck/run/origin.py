@@ -9,7 +9,7 @@ from typing import Any
 from limbeck.bench import Bench
 from limbeck.caching import Origin
 from limbeck.caching.text import digest
-from limbeck.models import place
+from limbeck.models import file_hash, place
 from limbeck.recipe import ModelSpec
 
 _PROBE = "The 12 cats' naïve café,\n\tif x != 3.14: 日本語 <|end|>  done"
@@ -60,8 +60,7 @@ def _teacher(spec: ModelSpec, seed: int) -> dict[str, str]:
         for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json")]):
             if file.name.startswith(("tokenizer", "generation")):
                 continue
-            with file.open("rb") as stream:
-                whole.update(hashlib.file_digest(stream, "blake2b").digest())
+            whole.update(file_hash(file))
     if spec.fresh or spec.model is None:
         whole.update(str(seed).encode())
     name = spec.model or f"{(spec.config or {}).get('model_type')} from scratch"

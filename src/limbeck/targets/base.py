@@ -28,13 +28,14 @@ class Target(Protocol):
         """The target of each chunk of tokens, one at a time.
 
         What is made for a chunk as a whole (the product with a head) is made here; the chunk is
-        then cut into blocks. A chunk's target is valid until the next one is asked for.
+        then cut into blocks. A chunk's target is valid until the next one is asked for. Where
+        nothing is, a chunk is only cut out.
         """
-        ...
+        return (self[rows] for rows in slices)
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Target):
     """Full teacher logits, ``[N, V]``; the events are the vocabulary."""
 
     logits: Tensor
@@ -47,13 +48,9 @@ class Dense:
     def __getitem__(self, rows: slice) -> "Dense":
         return Dense(self.logits[rows])
 
-    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
-        """See `Target.chunks`."""
-        return (self[rows] for rows in slices)
-
 
 @dataclass(frozen=True)
-class Projected:
+class Projected(Target):
     """Teacher hidden states, ``[N, H]``, and the head that makes logits of them when asked.
 
     Kept this way, a chunk's logits exist only while the chunk is in work.
@@ -76,7 +73,7 @@ class Projected:
 
 
 @dataclass(frozen=True)
-class _Raw:
+class _Raw(Target):
     """Products of a chunk that the head has not finished (scaled, capped) yet."""
 
     raw: Tensor
@@ -88,7 +85,3 @@ class _Raw:
 
     def __getitem__(self, rows: slice) -> "_Raw":
         return _Raw(self.raw[rows], self.head)
-
-    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
-        """See `Target.chunks`."""
-        return (self[rows] for rows in slices)

@@ -5,7 +5,6 @@ the family is larger (data-processing inequality), so what is minimised is a low
 divergence over the vocabulary.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from limbeck.targets.base import Target
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopK(Target):
     """The teacher's k likeliest tokens and the mass of the others.
 
     Attributes:
@@ -41,13 +40,9 @@ class TopK:
     def __getitem__(self, rows: slice) -> "TopK":
         return TopK(self.ids[rows], self.log_p[rows], self.log_rest[rows])
 
-    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
-        """See `Target.chunks`."""
-        return (self[rows] for rows in slices)
-
 
 @dataclass(frozen=True)
-class Sampled:
+class Sampled(Target):
     """An unbiased estimate of the teacher's distribution, at the tokens that were drawn.
 
     Behind a softmax the gradient of the forward KL is q - p, linear in p; with an estimate whose
@@ -72,10 +67,6 @@ class Sampled:
 
     def __getitem__(self, rows: slice) -> "Sampled":
         return Sampled(self.ids[rows], self.mass[rows])
-
-    def chunks(self, slices: Iterable[slice]) -> "Iterator[Target]":
-        """See `Target.chunks`."""
-        return (self[rows] for rows in slices)
 
 
 def event_log_probs(logits: Tensor, ids: Tensor, empty: Tensor | None = None) -> Tensor:
