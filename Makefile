@@ -51,6 +51,10 @@ docs: | $(BIN)/python ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/mkdocs build --strict
 
+.PHONY: guide
+guide: $(READY) ## Write docs/methods/ and the README's table from the registry
+	$(BIN)/python -m limbeck.cli.guide docs/methods
+
 .PHONY: wheel
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -105,6 +105,16 @@ CASES = {
     "data not UTF-8": (None, ["data=data/latin1.jsonl"], ["line 61", "0xe9"]),
     "unknown task option": (None, ["data.options={trems: [2, 3]}"], ["trems", "terms"]),
     "missing model": (None, ["student={model: ./no/such}"], ["student", "./no/such"]),
+    "checkpoints that are not there": (
+        None,
+        ["teacher={checkpoints: ./nowhere}"],
+        ["at least two checkpoints", "teacher.checkpoints: nowhere", "adapter_config.json"],
+    ),
+    "a path without a fine-tuning": (
+        None,
+        ["teacher.keep_checkpoints=3"],
+        ["there is none", "teacher.keep_checkpoints", "add teacher.sft"],
+    ),
     "teacher with another vocabulary": (
         _other_vocabulary,
         ["teacher.tokenizer=other_tokenizer"],
@@ -174,6 +184,14 @@ def test_in_this_process(world, monkeypatch, name):
     assert not (world / "runs" / "tiny" / ".lock").exists() or name == "output of another recipe"
 
 
+def test_nothing_to_prepare(world, monkeypatch):
+    monkeypatch.chdir(world)
+    before = tree(world)
+    done = invoke("sft", "tiny.yaml")
+    said_well(done.exit_code, done.stderr, ["neither teacher nor student", "sft: {}"])
+    assert tree(world) == before
+
+
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
@@ -183,7 +201,7 @@ def test_in_this_process(world, monkeypatch, name):
         ("data/empty.jsonl", ["holds no keys", "student, teacher, data and method"]),
     ],
 )
-@pytest.mark.parametrize("command", ["distill", "doctor"])
+@pytest.mark.parametrize("command", ["distill", "doctor", "sft"])
 def test_recipe_files(world, monkeypatch, command, recipe, words):
     monkeypatch.chdir(world)
     before = tree(world)

@@ -14,11 +14,11 @@ import yaml
 
 import limbeck
 from limbeck.methods import METHODS
-from run.tiny import invoke, request, tree, work, write
+from run.tiny import STUDENT, invoke, request, tree, work, write
 
 ROOT = Path(__file__).parents[2]
 MAIN_JOB = importlib.import_module("limbeck.run.distill")  # limbeck.run.distill is its function
-COMMANDS = ("demo", "distill", "doctor", "methods", "report")
+COMMANDS = ("demo", "distill", "doctor", "methods", "report", "sft")
 
 
 def python(*arguments, cwd=None, **environment):
@@ -58,6 +58,7 @@ def test_help_says_what_it_is_and_how_to_begin():
         ("doctor", ["RECIPE", "--json", "exit code 0 ready", "Writes nothing"]),
         ("methods", ["name", "--json", "formula"]),
         ("report", ["--json", "report.html", "results.json"]),
+        ("sft", ["RECIPE", "--fresh", "keep_checkpoints", "lora", "OUTPUT/start", "goes on from"]),
     ],
 )
 def test_each_command_teaches(command, words):
@@ -171,6 +172,38 @@ def test_distill_again_says_that_it_is_finished(tmp_path):
     assert again.stdout == first.stdout
     quiet = invoke("distill", file, "--fresh", "--quiet")
     assert quiet.exit_code == 0 and "training" not in quiet.stderr
+
+
+def test_sft_prepares_and_distill_goes_on(tmp_path):
+    """What is printed is what was measured, and nothing is trained twice."""
+    training = {"max_steps": 4, "eval_steps": 2, "use_cpu": True}
+    tuned = {**STUDENT, "sft": {"training": training}}
+    mapping = request(
+        tmp_path / "run",
+        teacher={**tuned, "keep_checkpoints": 2},
+        student=tuned,
+        training__max_steps=2,
+    )
+    file = write(tmp_path / "tiny.yaml", mapping)
+    done = invoke("sft", file)
+    assert done.exit_code == 0, done.output
+    assert "training teacher" in done.stderr and "training start" in done.stderr
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    stages = {name: stage["result"] for name, stage in manifest["stages"].items()}
+    assert set(stages) == {"train teacher", "train start", "teacher path"}
+    for name in ("train teacher", "train start"):
+        assert f"{stages[name]['eval_curve'][-1]['eval_loss']:.4f} nats" in done.stdout
+    for nats in stages["teacher path"]["nats_per_token"]:
+        assert f"{nats:.4f}" in done.stdout
+    assert str(tmp_path / "run" / "start") in done.stdout and "best" in done.stdout
+    again = invoke("sft", file)
+    assert again.exit_code == 0 and again.stdout == done.stdout and "training" not in again.stderr
+    whole = invoke("distill", file)
+    assert whole.exit_code == 0, whole.output
+    assert "training teacher" not in whole.stderr and "training start" not in whole.stderr
+    fresh = invoke("sft", file, "--fresh", "--quiet")
+    assert fresh.exit_code == 0 and fresh.stdout == done.stdout
+    assert not (tmp_path / "run" / "results.json").exists()
 
 
 def test_the_resolved_recipe_runs_again(finished, tmp_path):

@@ -17,7 +17,7 @@ from limbeck.doctor.headroom import headroom
 from limbeck.errors import RequestError
 from limbeck.models import load_model
 from limbeck.recipe import parse_recipe
-from run.tiny import invoke, request, tree, write
+from run.tiny import STUDENT, invoke, request, tree, write
 
 GIB = 2**30
 
@@ -355,6 +355,27 @@ def test_memory_grows_with_what_needs_it(ask, folder):
     assert needed(student=wide, teacher={"model": wide, "sft": {}}) > base
 
 
+def test_the_disk_has_room_for_what_is_kept(ask, folder):
+    """134 million weights in float32 are half a GiB each time they are written."""
+
+    def needed(**changes):
+        words = only(ask(**changes)["disk"]).what.split()
+        return float(words[1]) * {"MiB": 1 / 1024, "GiB": 1}[words[2]]
+
+    wide = folder("wide", hidden_size=1024, intermediate_size=4096, num_hidden_layers=8)
+    base = needed(teacher={"model": wide, "sft": {}})
+    kept = needed(teacher={"model": wide, "sft": {}, "keep_checkpoints": 6})
+    assert kept - base == pytest.approx(6 * 0.5, abs=0.2)
+    adapters = needed(teacher={"model": wide, "sft": {}, "lora": {}, "keep_checkpoints": 6})
+    assert adapters < base / 2
+    assert needed(student={"model": wide, "sft": {}}) > needed(student=wide) + 4
+
+
+def test_a_student_with_nothing_to_be_tuned_on(ask):
+    found = ask(data__labelled=0, method="seqkd", student={**STUDENT, "sft": {}})["text"]
+    assert "student.sft" in next(f for f in found if f.status == "fail").what
+
+
 @pytest.mark.parametrize(("units", "found"), [({}, ["note"]), ({"amx_bf16": True}, [])])
 def test_matrix_units_that_are_not_there(ask, monkeypatch, units, found):
     if torch.accelerator.is_available():
@@ -400,8 +421,6 @@ def taught(tmp_path_factory):
 
 @pytest.mark.parametrize(("teacher_knows", "status"), [(True, "ok"), (False, "warn")])
 def test_headroom(tmp_path, taught, teacher_knows, status):
-    from run.tiny import STUDENT
-
     one, other = (STUDENT, taught) if teacher_knows else (taught, STUDENT)
     recipe = parse_recipe(request(tmp_path / "out", student=one, teacher=other))
     bench = open_bench(recipe)

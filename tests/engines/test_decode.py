@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from limbeck.engines import Sampling, fallback
-from limbeck.engines.decode import can_decode, decode, left_padded
+from limbeck.engines.decode import can_decode, decode
+from limbeck.engines.forward import left_padded
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import LimbeckError
 

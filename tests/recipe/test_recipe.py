@@ -217,7 +217,8 @@ def test_a_method_without_a_name():
 
 def test_an_option_that_another_method_has():
     error = refused(method={"name": "kd", "beta": 0.1})
-    assert "no option 'beta'" in error.what and "gkd would use it" in error.what
+    assert "no option 'beta'" in error.what and "would use it" in error.what
+    assert " gkd," in error.what
     assert error.where == "method.beta"
 
 
@@ -307,14 +308,59 @@ def test_controls_of_sft():
     assert refused(method="sft", teacher=..., controls=True).where == "controls"
 
 
-@pytest.mark.parametrize("key", ["sft", "adapter"])
-def test_what_only_teachers_have(key):
-    error = refused(student={"model": "x", key: {} if key == "sft" else "y"})
-    assert error.where == f"student.{key}"
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("adapter", "y"), ("cache", "y"), ("checkpoints", "y"), ("keep_checkpoints", 3)],
+)
+def test_what_only_teachers_have(key, value):
+    assert refused(student={"model": "x", key: value}).where == f"student.{key}"
 
 
-def test_what_only_students_have():
-    assert refused(teacher={"model": "x", "lora": {}}).where == "teacher.lora"
+def test_a_student_may_be_fine_tuned_first():
+    student = parse(student={"model": "x", "sft": {"training": {"max_steps": 3}}}).student
+    assert student.sft.training == {"max_steps": 3} and student.sft.data is None
+    error = refused(student={"model": "x", "sft": {"training": {"max_step": 3}}})
+    assert error.where == "student.sft.training.max_step"
+
+
+# The path of a teacher
+
+
+def test_a_teacher_with_a_path():
+    kept = parse(teacher={"model": "x", "sft": {}, "lora": {"r": 4}, "keep_checkpoints": 2}).teacher
+    assert kept.has_path and kept.keep_checkpoints == 2 and kept.lora.r == 4
+    named = parse(teacher={"checkpoints": "runs/x"}).teacher
+    assert named.has_path and named.has_weights and named.model is None
+    assert parse(teacher={"model": "x", "checkpoints": "runs/x"}).teacher.has_path
+    assert not parse().teacher.has_path
+
+
+@pytest.mark.parametrize(
+    ("teacher", "where"),
+    [
+        ({"model": "x", "keep_checkpoints": 3}, "teacher.keep_checkpoints"),
+        ({"model": "x", "lora": {}}, "teacher.lora"),
+        (
+            {"model": "x", "sft": {"training": {"max_steps": 2}}, "keep_checkpoints": 3},
+            "teacher.keep_checkpoints",
+        ),
+        ({"checkpoints": "p", "sft": {}, "keep_checkpoints": 3}, "teacher.keep_checkpoints"),
+        ({"checkpoints": "p", "sft": {}}, "teacher.sft"),
+        ({"checkpoints": "p", "model": "x", "lora": {}}, "teacher.lora"),
+        ({"checkpoints": "p", "model": "x", "adapter": "y"}, "teacher.adapter"),
+        ({"checkpoints": "p", "model": "x", "layers": [0]}, "teacher.layers"),
+        ({"checkpoints": "p", "model": "x", "fresh": True}, "teacher.fresh"),
+        ({"checkpoints": "p", "cache": "c"}, "teacher.cache"),
+    ],
+)
+def test_paths_that_cannot_be_meant(teacher, where):
+    assert refused(teacher=teacher).where == where
+
+
+@pytest.mark.parametrize("count", [1, 0, -3])
+def test_a_path_of_one_checkpoint(count):
+    error = refused(teacher={"model": "x", "sft": {}, "keep_checkpoints": count})
+    assert "teacher.keep_checkpoints" in error.what and "2" in error.what
 
 
 # Models
@@ -458,6 +504,11 @@ RECIPES = {
             },
         },
     },
+    "prepared": {
+        "student": {"model": "x", "sft": {}},
+        "teacher": {"model": "y", "sft": {}, "lora": {"r": 2}, "keep_checkpoints": 5},
+    },
+    "checkpoints": {"teacher": {"checkpoints": "./runs/teacher-path"}},
     "data": {
         "data": {
             "source": "./rows.jsonl",

@@ -104,6 +104,42 @@ def distill(
 
 
 @app.command()
+def sft(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Only fine-tune what a recipe fine-tunes before it distils: its teacher, its student, or both.
+
+    [bold]teacher: {model: ..., sft: {}, keep_checkpoints: 5}[/] makes the teacher, in
+    OUTPUT/teacher, and keeps five checkpoints of its way there, in OUTPUT/teacher-path, for
+    methods that teach along it. [bold]lora: {}[/] makes them adapters.
+    [bold]teacher: {checkpoints: FOLDER}[/] names those of a fine-tuning done elsewhere.
+
+    [bold]student: {model: ..., sft: {}}[/] makes the model that all arms start from, in
+    OUTPUT/start. Without [bold]data:[/] of its own, a stage trains on the recipe's rows.
+
+    Prints what each model and each checkpoint costs on the validation rows, in nats a token.
+    [bold]limbeck distill RECIPE[/] then goes on from there; interrupted, either goes on where it was.
+    """
+    with guarded(debug, quiet):
+        from limbeck.cli.show_sft import show_prepared
+        from limbeck.ranks import rank
+        from limbeck.recipe import load_recipe
+
+        request = load_recipe(recipe, overrides or [])
+        from limbeck.run.preparation import prepare  # not before: it takes seconds
+
+        prepared = prepare(request, fresh=fresh)
+        if rank() == 0:
+            show_prepared(prepared)
+
+
+@app.command()
 def cache(
     recipe: RecipeFile,
     overrides: Overrides = None,
@@ -197,7 +233,7 @@ def methods(
 ) -> None:
     """List the methods, or show one: formula, options, paper, how released code deviates."""
     with guarded(debug, quiet=True):
-        from limbeck.cli.show import show_method, show_methods
+        from limbeck.cli.methods import show_method, show_methods
 
         show_methods(as_json) if name is None else show_method(name, as_json)
 

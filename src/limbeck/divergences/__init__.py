@@ -1,6 +1,7 @@
 """Divergences between teacher and student: dense, and fused with the language-model heads."""
 
 from limbeck.divergences.choice import row_kernels
+from limbeck.divergences.decoupled import decoupled_kl
 from limbeck.divergences.dense import (
     adaptive_kl,
     alpha_beta,
@@ -22,6 +23,7 @@ __all__ = [
     "RowLosses",
     "adaptive_kl",
     "alpha_beta",
+    "decoupled_kl",
     "forward_kl",
     "interpolate",
     "jensen_shannon",

@@ -17,13 +17,22 @@ ITEMS = 200
 def load_and_compare(bench: Bench) -> Finding:
     """Load both models, for a doctor who is asked before the run, and compare them."""
     recipe = bench.recipe
-    if recipe.teacher is None or bench.teacher is None or recipe.teacher.sft is not None:
+    models = (recipe.student, recipe.teacher)
+    if recipe.teacher is None or bench.teacher is None or any(m and m.sft for m in models):
         return Finding(
             "headroom",
             "note",
-            "there is no teacher yet: it is none, or the run will fine-tune it",
-            "its lead over the student can only be measured once it is there",
+            "there is no pair yet: there is no teacher, or the run will fine-tune one of the two",
+            "the teacher's lead over the student can only be measured once both are there",
             "the run measures it after the fine-tuning",
+        )
+    if recipe.teacher.checkpoints is not None:
+        return Finding(
+            "headroom",
+            "note",
+            "the teacher is the best of several checkpoints, which is not known yet",
+            "its lead over the student can only be measured once it has been found",
+            "limbeck sft RECIPE finds it, and limbeck distill measures its lead",
         )
     tokenizer = bench.student.tokenizer
     student = load_model(recipe.student, "student", tokenizer, recipe.seed, "float32")

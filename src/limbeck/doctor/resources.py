@@ -43,10 +43,17 @@ def disk(bench: Bench, output: Path) -> Iterator[Finding]:
     student = 4 * parameters_of(bench.student.config)
     kept = int(bench.recipe.training.get("save_total_limit", DEFAULTS["save_total_limit"])) + 1
     arms = 2 + 2 * bench.recipe.controls
-    # A checkpoint is weights and two moments; the trained teacher is kept as well.
+    # A checkpoint is weights and two moments; models fine-tuned before are kept as well.
     need = 3 * student * kept + arms * student + 50 * 2**20
-    if bench.teacher is not None and bench.recipe.teacher and bench.recipe.teacher.sft:
-        need += (3 * kept + 1) * 4 * parameters_of(bench.teacher.config)
+    for spec, side in (
+        (bench.recipe.student, bench.student),
+        (bench.recipe.teacher, bench.teacher),
+    ):
+        if spec is not None and side is not None and spec.sft is not None:
+            weights = 4 * parameters_of(side.config)
+            trained = weights * _trained(spec)
+            path = spec.keep_checkpoints or 0
+            need += int(3 * trained * kept + weights + trained * path)
     what = f"about {_size(need)} needed, {_size(free)} free at {existing}"
     if need > free:
         yield Finding(
@@ -63,11 +70,14 @@ def disk(bench: Bench, output: Path) -> Iterator[Finding]:
 def _memory_bytes(bench: Bench) -> tuple[int, str]:
     """Estimate of the largest moment, and what it is made of."""
     recipe, student = bench.recipe, parameters_of(bench.student.config)
-    trained = 0.02 if recipe.student.lora else 1.0
-    parts = {"student": int(student * (4 + 12 * trained))}  # weights; gradients and two moments
+    # Weights; gradients and two moments.
+    parts = {"student": int(student * (4 + 12 * _trained(recipe.student)))}
     if recipe.teacher is not None and bench.teacher is not None:
         weights = parameters_of(bench.teacher.config)
-        parts["teacher"] = weights * (16 if recipe.teacher.sft else _width(recipe.teacher, bench))
+        tuned = 4 + 12 * _trained(recipe.teacher)
+        parts["teacher"] = int(
+            weights * (tuned if recipe.teacher.sft else _width(recipe.teacher, bench))
+        )
     config = bench.student.config.get_text_config()
     tokens = int(recipe.training.get("per_device_train_batch_size", 8)) * bench.counts["train"].get(
         "longest", bench.max_length
@@ -80,6 +90,11 @@ def _memory_bytes(bench: Bench) -> tuple[int, str]:
     parts["loss"] += 4 * bench.student.head * config.hidden_size
     parts["libraries"] = LIBRARIES
     return sum(parts.values()), ", ".join(f"{name} {_size(size)}" for name, size in parts.items())
+
+
+def _trained(spec: ModelSpec) -> float:
+    """Share of the weights that an optimiser moves."""
+    return 0.02 if spec.lora else 1.0
 
 
 def _width(spec: ModelSpec, bench: Bench) -> int:

@@ -83,6 +83,15 @@ def completions(bench: Bench) -> Iterator[Finding]:
             "a teacher can answer them",
             "method: {source: teacher}, or method: seqkd",
         )
+    sft = bench.recipe.student.sft
+    if answered == 0 and sft is not None and sft.data is None:
+        yield Finding(
+            "text",
+            "fail",
+            "student.sft trains on the data's completions, and no row has one",
+            "there is nothing to fine-tune the student on",
+            "name other data with student.sft.data, or leave student.sft out",
+        )
     if answered == 0 and bench.recipe.baseline == "sft":
         yield Finding(
             "baseline",

@@ -46,8 +46,9 @@ def training(bench: Bench) -> Iterator[Finding]:
 
     recipe = bench.recipe
     stages: dict[str, dict[str, Any]] = {"training": recipe.training}
-    if recipe.teacher is not None and recipe.teacher.sft is not None:
-        stages["teacher.sft.training"] = recipe.teacher.sft.training
+    for side, spec in (("teacher", recipe.teacher), ("student", recipe.student)):
+        if spec is not None and spec.sft is not None:
+            stages[f"{side}.sft.training"] = spec.sft.training
     for where, chosen in stages.items():
         try:
             with contextlib.redirect_stdout(io.StringIO()):

@@ -14,6 +14,8 @@ class Sampling:
         temperature: 0 decodes greedily; 1 samples from the model itself.
         top_p: Keep the smallest set of tokens with at least this probability.
         top_k: Keep this many tokens; 0 keeps all.
+        num_beams: More than 1 searches for a likely completion with so many beams; temperature and
+            filters are not used then, and log-probabilities of single tokens not known.
         batch_size: Prompts that are continued at once.
     """
 
@@ -21,6 +23,7 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    num_beams: int = 1
     batch_size: int = 64
 
 
@@ -38,6 +41,29 @@ class Completion:
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...] | None = None
     finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Interleaved(Completion):
+    """A text of two authors: the student's tokens, and the teacher's in place of some of them.
+
+    For each token the student made one proposal that was tested: it stands there, or was refused.
+
+    Attributes:
+        by_student: Whether each token is the student's proposal.
+    """
+
+    by_student: tuple[bool, ...] = ()
+
+    @property
+    def proposed(self) -> int:
+        """How many proposals were tested; what a refused one discarded with it does not count."""
+        return len(self.by_student)
+
+    @property
+    def accepted(self) -> int:
+        """How many of them stand in the text."""
+        return sum(self.by_student)
 
 
 class Engine(Protocol):

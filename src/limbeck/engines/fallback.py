@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from limbeck.engines.base import Sampling
-from limbeck.engines.decode import Written, left_padded
+from limbeck.engines.decode import Written
+from limbeck.engines.forward import left_padded
 from limbeck.targets import causal_lm
 
 
@@ -33,6 +34,36 @@ def generate(
             logits_processor=LogitsProcessorList([watch]),
         )
     return out[:, ids.shape[1] :].tolist(), watch.finish(out).tolist()
+
+
+@torch.no_grad()
+def search(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    pad: int,
+    ends: Sequence[int],
+    vocabulary: int | None = None,
+) -> list[list[int]]:
+    """The likeliest completion that a beam search finds for each prompt of a batch."""
+    ids, mask = left_padded(prompts, pad)
+    device = next(model.parameters()).device
+    settings = GenerationConfig(
+        max_new_tokens=sampling.max_new_tokens,
+        num_beams=sampling.num_beams,
+        do_sample=False,
+        pad_token_id=pad,
+        eos_token_id=list(ends) or None,
+    )
+    with _plain(model):
+        out = model.generate(  # type: ignore[operator]
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            generation_config=settings,
+            logits_processor=LogitsProcessorList([_Narrow(vocabulary)]),
+        )
+    found: list[list[int]] = out[:, ids.shape[1] :].tolist()
+    return found
 
 
 @contextlib.contextmanager
@@ -66,7 +97,21 @@ def _config(sampling: Sampling, pad: int, ends: Sequence[int]) -> GenerationConf
     )
 
 
-class _Watch(LogitsProcessor):
+class _Narrow(LogitsProcessor):
+    """Gives padded rows of a head no probability."""
+
+    def __init__(self, vocabulary: int | None):
+        self.vocabulary = vocabulary
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if self.vocabulary is None or self.vocabulary >= scores.shape[-1]:
+            return scores
+        scores = scores.clone()
+        scores[:, self.vocabulary :] = -torch.inf
+        return scores
+
+
+class _Watch(_Narrow):
     """Notes the log-probability of each sampled token while generation runs.
 
     ``generate`` can return all scores instead, but that is ``[steps, B, V]``. The processor sees
@@ -74,15 +119,13 @@ class _Watch(LogitsProcessor):
     """
 
     def __init__(self, vocabulary: int | None):
-        self.vocabulary = vocabulary
+        super().__init__(vocabulary)
         self.last: Tensor | None = None
         self.taken: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self._note(input_ids)
-        if self.vocabulary is not None and self.vocabulary < scores.shape[-1]:
-            scores = scores.clone()
-            scores[:, self.vocabulary :] = -torch.inf
+        scores = super().__call__(input_ids, scores)
         self.last = scores.float().log_softmax(-1)
         return scores
 

@@ -30,13 +30,24 @@ def sample(logits: Tensor, uniform: Tensor, sampling: Sampling) -> tuple[Tensor,
     if sampling.temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        scores = logits if sampling.temperature == 1 else logits / sampling.temperature
-        scores = filtered(scores, sampling.top_k, sampling.top_p)
-        probabilities = scores.softmax(-1)
+        probabilities = distribution(logits, sampling)
         tokens = inverse_cdf(probabilities, uniform)
-        if scores is logits:
+        if (sampling.temperature, sampling.top_k, sampling.top_p) == (1, 0, 1):
             return tokens, probabilities.gather(1, tokens[:, None]).squeeze(1).log()
     return tokens, logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(-1)
+
+
+def distribution(logits: Tensor, sampling: Sampling) -> Tensor:
+    """What tokens are drawn from, ``[B, V]`` float32: all on the likeliest at temperature 0.
+
+    A row of logits that define no distribution is NaN where it counts.
+    """
+    logits = logits.float()
+    if sampling.temperature == 0:
+        most, ids = logits.max(-1, keepdim=True)
+        return torch.zeros_like(logits).scatter_(1, ids, 1 + 0 * most)  # 0 * inf is NaN
+    scores = logits if sampling.temperature == 1 else logits / sampling.temperature
+    return filtered(scores, sampling.top_k, sampling.top_p).softmax(-1)
 
 
 def filtered(scores: Tensor, top_k: int, top_p: float) -> Tensor:
@@ -79,6 +90,15 @@ def inverse_cdf(mass: Tensor, uniform: Tensor) -> Tensor:
     inside = mass.gather(1, ids.clamp(max=events - 1)).masked_fill(ids >= events, 0)
     event, _ = _pass(inside, rest)
     return block * size + event
+
+
+def uniforms(rows: int, steps: int, seed: int) -> Tensor:
+    """A number in [0, 1) for each token, ``[rows, steps]`` float64; row i is the same for any ``rows``.
+
+    The generator is one of its own: the training's random numbers stay as they are.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand((rows, steps), generator=generator, dtype=torch.float64)
 
 
 def _pass(mass: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:

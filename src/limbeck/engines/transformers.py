@@ -3,16 +3,14 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from limbeck.engines import fallback
 from limbeck.engines.base import Completion, Sampling
-from limbeck.engines.decode import Written, can_decode, decode
-from limbeck.errors import LimbeckError
-
-Weights = Callable[[], contextlib.AbstractContextManager[nn.Module]]
+from limbeck.engines.batches import in_batches
+from limbeck.engines.decode import Written, can_decode, cut, decode
+from limbeck.engines.sampler import uniforms
+from limbeck.engines.weights import Weights, evaluating, weights_of, whole
 
 
 class TransformersEngine:
@@ -37,27 +35,36 @@ class TransformersEngine:
         eos: Iterable[int],
         vocabulary: int | None = None,
     ):
-        self.weights: Weights = (
-            (lambda: contextlib.nullcontext(model)) if isinstance(model, nn.Module) else model
-        )
+        self.weights = weights_of(model)
         self.pad, self.eos, self.vocabulary = pad, sorted(eos), vocabulary
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int
     ) -> list[Completion]:
         """See `Engine.generate`."""
-        done: dict[int, Completion] = {}
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        if sampling.num_beams > 1:
+            return self._search(prompts, sampling)
         with (
             self.weights() as model,
-            _evaluating(_whole(model)),
+            evaluating(whole(model)),
             self._writer(model, prompts, sampling, seed) as write,
         ):
-            for start in range(0, len(order), sampling.batch_size):
-                chunk = order[start : start + sampling.batch_size]
-                for i, tokens, log_probs in zip(chunk, *write(chunk), strict=True):
-                    done[i] = self._cut(tokens, log_probs)
-        return [done[i] for i in range(len(prompts))]
+            return in_batches(
+                prompts,
+                sampling.batch_size,
+                lambda chunk: [cut(*row, self.eos) for row in zip(*write(chunk), strict=True)],
+            )
+
+    def _search(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+        rest = (self.pad, self.eos, self.vocabulary)
+        with self.weights() as model, evaluating(whole(model)):
+
+            def search(chunk: list[int]) -> list[Completion]:
+                found = fallback.search(model, [prompts[i] for i in chunk], sampling, *rest)
+                done = (cut(tokens, [], self.eos) for tokens in found)
+                return [Completion(c.tokens, None, c.finished) for c in done]
+
+            return in_batches(prompts, sampling.batch_size, search)
 
     @contextlib.contextmanager
     def _writer(
@@ -66,50 +73,12 @@ class TransformersEngine:
         """What continues the prompts of the given numbers."""
         rest = (self.pad, self.eos, self.vocabulary)
         if can_decode(model):
-            # A generator of its own: the training's random numbers stay as they are.
-            uniforms = torch.rand(
-                (len(prompts), sampling.max_new_tokens),
-                generator=torch.Generator().manual_seed(seed),
-                dtype=torch.float64,
-            )
+            numbers = uniforms(len(prompts), sampling.max_new_tokens, seed)
             yield lambda chunk: decode(
-                model, [prompts[i] for i in chunk], sampling, uniforms[chunk], *rest
+                model, [prompts[i] for i in chunk], sampling, numbers[chunk], *rest
             )
         else:
             with fallback.seeded(seed, model):
                 yield lambda chunk: fallback.generate(
                     model, [prompts[i] for i in chunk], sampling, *rest
                 )
-
-    def _cut(self, tokens: list[int], log_probs: list[float]) -> Completion:
-        end = next((i + 1 for i, t in enumerate(tokens) if t in self.eos), None)
-        finished = end is not None
-        end = len(tokens) if end is None else end
-        return Completion(tuple(tokens[:end]), tuple(log_probs[:end]), finished)
-
-
-def _whole(model: nn.Module) -> nn.Module:
-    """The model, if each rank has all of it.
-
-    Raises:
-        LimbeckError: It is sharded: every forward pass is one of all ranks, and texts differ in length.
-    """
-    if any(isinstance(p, DTensor) for p in model.parameters()):
-        raise LimbeckError(
-            "a model that FSDP has sharded cannot write: ranks would wait for one another forever",
-            where=type(model).__name__,
-            mend="train without FSDP, or with a method that needs no text of the student",
-        )
-    return model
-
-
-@contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, with the key-value cache that gradient checkpointing would forbid."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:  # one by one: a part may have been in evaluation mode before
-            module.training = True

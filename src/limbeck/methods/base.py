@@ -1,28 +1,39 @@
 """What a distillation method is."""
 
 import abc
+import dataclasses
+import functools
 import random
 from collections.abc import Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor
 
-from limbeck.data.batch import Sequence, Tokens
+from limbeck.data.batch import Scored, Sequence, Tokens
+from limbeck.methods.lab import Lab
+from limbeck.schedules import Moment, Schedule, State
 from limbeck.sources import Sources, seed_for
 from limbeck.targets import Need
 
-State = Mapping[str, float]
 Text = Literal["data", "teacher"]
+Cost = Literal[
+    "off-policy",
+    "the teacher writes once",
+    "both write once a round",
+    "the student writes at each step",
+    "both write at each step",
+]
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Where a method comes from."""
+    """Where a method comes from, and what was measured there."""
 
     title: str
     url: str
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,52 +49,54 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Step:
+class Deviation:
+    """One thing that released code does otherwise than the paper.
+
+    Attributes:
+        code: Whose.
+        does: What it does.
+        here: What is done here.
+        option: The option that reproduces the code, where there is one.
+    """
+
+    code: str
+    does: str
+    here: str
+    option: str = ""
+
+
+@dataclass(frozen=True)
+class Step(Moment):
     """One optimiser step: how far training is, and what the method remembers.
 
     Attributes:
-        index: Steps done before this one.
-        total: Steps of the whole training.
         seed: The run's seed.
         rank: This process.
         state: The method's state, as `Method.update` left it.
     """
 
-    index: int
-    total: int
     seed: int = 0
     rank: int = 0
     state: State = field(default_factory=dict)
 
     @property
-    def progress(self) -> float:
-        """Fraction of the training done, in [0, 1]."""
-        return self.index / max(self.total, 1)
+    def number(self) -> int:
+        """Steps done before this one, in all rounds."""
+        return self.round * self.total + self.index
 
     def coin(self, probability: float) -> bool:
         """A biased coin, the same on every rank and after every resume."""
-        return random.Random(f"{self.seed}/{self.index}").random() < probability
+        return random.Random(f"{self.seed}/{self.number}").random() < probability
+
+    def coins(self, probability: float, count: int) -> list[bool]:
+        """A biased coin for each of this rank's rows."""
+        drawn = random.Random(f"{self.seed}/{self.number}/{self.rank}")
+        return [drawn.random() < probability for _ in range(count)]
 
     @property
     def sampling_seed(self) -> int:
         """A seed for this step's samples; ranks differ, because their prompts do."""
-        return seed_for("step", self.seed, self.index, self.rank)
-
-
-class Lab(Protocol):
-    """What a method may ask for when it prepares a round's text."""
-
-    def labelled(self) -> list[Sequence]:
-        """The training rows that came with a completion, as they are."""
-        ...
-
-    def prompts(self) -> list[Sequence]:
-        """All training rows, whether or not they came with a completion."""
-        ...
-
-    def answered_by_teacher(self) -> list[Sequence]:
-        """All training prompts with the teacher's completion; unfinished ones are left out."""
-        ...
+        return seed_for("step", self.seed, self.number, self.rank)
 
 
 @dataclass(frozen=True)
@@ -91,29 +104,64 @@ class Method(abc.ABC):
     """A method from a paper: a frozen dataclass whose fields are the paper's symbols.
 
     Only `loss` must be written. Subclasses are final and never import one another: what they
-    share is mathematics, and it lives in functions.
+    share is mathematics, and it lives in functions. A field that is a number may also be a
+    `Schedule`; the trainer asks a method at its values of the moment (`at`).
 
     Class attributes:
         paper: Where it comes from.
         formula: The objective, in plain text.
         choices: The five choices of this method.
+        use: When to take it, in a sentence or two.
         deviations: How released code differs from the paper, and what is done here.
         reduction: ``"tokens"`` averages over all supervised tokens of the global batch,
             ``"sequences"`` over each sequence first.
         imitates: Whether the loss asks the teacher for its distribution.
+        looks: Whether `look` is to be called.
+        keeps_best: Whether the student of the best round is kept (by the likelihood of the
+            validation text), instead of that of the last.
+        settled: Fields that are settled before training begins, and cannot move.
     """
 
     paper: ClassVar[Paper]
     formula: ClassVar[str]
     choices: ClassVar[Choices]
-    deviations: ClassVar[tuple[str, ...]] = ()
+    use: ClassVar[str]
+    deviations: ClassVar[tuple[Deviation, ...]] = ()
     reduction: ClassVar[Literal["tokens", "sequences"]] = "tokens"
     imitates: ClassVar[bool] = True
+    looks: ClassVar[bool] = False
+    keeps_best: ClassVar[bool] = False
+    settled: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def teacher_writes(self) -> bool:
         """Whether the teacher answers the prompts before training."""
         return getattr(self, "source", "data") == "teacher"
+
+    @property
+    def student_writes(self) -> bool:
+        """Whether the student writes text that is trained on."""
+        return False
+
+    @property
+    def writes_together(self) -> bool:
+        """Whether the teacher is asked for text during training, beside the student."""
+        return False
+
+    @property
+    def needs_corpus(self) -> bool:
+        """Whether plain text is read beside the prompts."""
+        return False
+
+    @property
+    def needs_path(self) -> bool:
+        """Whether the teacher must come with the checkpoints of its fine-tuning."""
+        return False
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether there must be a fine-tuned student, frozen, to compare with."""
+        return False
 
     @property
     def needs(self) -> Need:
@@ -124,13 +172,29 @@ class Method(abc.ABC):
         return "events" if self.imitates else "nothing"
 
     @property
-    def student_writes(self) -> bool:
-        """Whether the student answers prompts during training."""
-        return False
+    def cost(self) -> Cost:
+        """Who writes text, and how often: what dominates the time of a run."""
+        if self.writes_together:
+            return "both write at each step"
+        if self.student_writes:
+            return "the student writes at each step"
+        return "the teacher writes once" if self.teacher_writes else "off-policy"
+
+    def number_of_rounds(self, checkpoints: int) -> int:
+        """Trainings one after the other, each with text and a teacher of its own.
+
+        Args:
+            checkpoints: How many the teacher's path has; 0 where there is no path.
+        """
+        return 1
 
     def prepare(self, lab: Lab) -> list[Sequence]:
-        """The text of the round: the data's own, or the teacher's answers to all prompts."""
+        """The text of a round: the data's own, or the teacher's answers to all prompts."""
         return lab.answered_by_teacher() if self.teacher_writes else lab.labelled()
+
+    def teacher_checkpoint(self, lab: Lab) -> int | None:
+        """Which checkpoint of the teacher's path a round imitates; None is the teacher itself."""
+        return None
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Choose what to train on in this optimiser step, before its tokens are counted.
@@ -145,20 +209,75 @@ class Method(abc.ABC):
         """
         return list(rows)
 
+    def look(self, scored: Scored, step: Step) -> dict[str, Tensor]:
+        """What the loss of a token has to know of its whole sequence, ``{name: [N]}``.
+
+        Called once for each micro-batch where ``looks`` is set, without gradient; the loss finds
+        the result in ``tokens.given``. Sequences (and pairs) are never split over micro-batches.
+        """
+        return {}
+
     @abc.abstractmethod
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
         """Named terms, each ``[N]``; their sum is minimised, each is logged."""
+
+    def validation_loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
+        """The loss of given text in an evaluation, where nobody has drawn or looked at anything."""
+        return self.loss(tokens, step)
 
     def init(self) -> dict[str, float]:
         """State before the first step."""
         return {}
 
     def update(self, means: Mapping[str, float], step: Step) -> State:
-        """State after a step, from the means of its terms over all ranks."""
+        """State after a step.
+
+        Args:
+            means: Of the step's terms, and of what `look` found, over all ranks.
+            step: The step that begins.
+        """
         return step.state
 
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The fields that move."""
+        return dict(_schedules(self))
 
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise ValueError unless ``low <= value <= high``."""
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value:g}")
+    def at(self, moment: Moment, states: Mapping[str, State]) -> Self:
+        """This method with the values that its moving fields have at a moment.
+
+        Args:
+            moment: When.
+            states: What each schedule remembers, by the name of its field.
+        """
+        moved: dict[str, Any] = {n: s.value(moment, states[n]) for n, s in _schedules(self)}
+        for name, value in moved.items():
+            if _whole_numbers(type(self))[name]:
+                moved[name] = round(value)
+        return dataclasses.replace(self, **moved) if moved else self
+
+    def check_range(self, name: str, low: float, high: float) -> None:
+        """Raise ValueError unless a field, at all of its values, lies in ``[low, high]``."""
+        value = getattr(self, name)
+        ends = value.bounds if isinstance(value, Schedule) else (value, value)
+        if not all(low <= end <= high for end in ends):
+            shown = " to ".join(f"{end:g}" for end in dict.fromkeys(ends))
+            raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {shown}")
+
+    def check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
+        """Raise ValueError unless a field is one of these words."""
+        if getattr(self, name) not in allowed:
+            raise ValueError(
+                f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+            )
+
+
+@functools.lru_cache(maxsize=256)
+def _schedules(method: Method) -> tuple[tuple[str, Schedule], ...]:
+    found = ((f.name, getattr(method, f.name)) for f in dataclasses.fields(method))
+    return tuple((name, value) for name, value in found if isinstance(value, Schedule))
+
+
+@functools.cache
+def _whole_numbers(cls: type[Method]) -> dict[str, bool]:
+    return {f.name: f.type is int for f in dataclasses.fields(cls)}

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import forward_kl, jensen_shannon, reverse_kl
-from limbeck.methods.base import Choices, Lab, Method, Paper, Step, Text, check_range
+from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
+from limbeck.methods.lab import Lab
+from limbeck.schedules import highest, lowest
 from limbeck.sources import Sources
 from limbeck.targets import Need
 
@@ -29,15 +31,20 @@ class GKD(Method):
         beta: Weight of the *teacher* in D, in [0, 1]: 0 is the forward KL, 1 the reverse KL, in
             between the generalised Jensen-Shannon divergence.
         source: Whose text the other batches are: the data's, or the teacher's answers.
+        rescale: Divide the interior by beta (1 - beta), which makes D continuous in beta: it tends
+            to the forward KL at 0 and to the reverse KL at 1, and is of their size in between.
     """
 
     lmbda: float = 0.5
     beta: float = 0.5
     source: Text = "data"
+    rescale: bool = False
 
     paper: ClassVar = Paper(
         "On-Policy Distillation of Language Models: Learning from Self-Generated Mistakes",
         "https://arxiv.org/abs/2306.13649",
+        "T5-XL to small, base and large: gains 2.1 (XSum), 1.7 (WMT), 1.9 (GSM8K) times those of "
+        "supervised distillation, at 1.8 to 2.2 times its cost.",
     )
     formula: ClassVar = (
         "JSD_beta(p || q) = beta KL(p || m) + (1 - beta) KL(q || m),  m = beta p + (1 - beta) q"
@@ -49,38 +56,64 @@ class GKD(Method):
         weight="1 / length of the sequence",
         reduction="each sequence, then the batch",
     )
+    use: ClassVar = (
+        "When the student will be used on its own text, as all are, and generating at each step "
+        "can be afforded. Start from a fine-tuned student (student: {sft: ...})."
+    )
     deviations: ClassVar = (
-        "One draw decides the whole optimiser batch, the same on all ranks (Algorithm 1); TRL's "
-        "GKDTrainer draws per micro-batch and process.",
-        "Sequences are averaged first, as in the paper; TRL averages over tokens, with a count "
-        "taken before the text is replaced.",
-        "The interior of beta tends to 0 at both ends, so beta = 0.01 is a tiny Jensen-Shannon "
-        "divergence, not nearly the forward KL; only exactly 0 and 1 are the two KLs.",
+        Deviation(
+            "TRL GKDTrainer",
+            "draws lambda per micro-batch and process",
+            "one draw decides the whole optimiser batch, the same on all ranks (Algorithm 1)",
+        ),
+        Deviation(
+            "TRL GKDTrainer",
+            "averages over tokens, with a count taken before the text is replaced",
+            "each sequence first, as in the paper",
+        ),
+        Deviation(
+            "TRL, and the paper's definition",
+            "the interior of beta tends to 0 at both ends, so beta = 0.01 is a tiny "
+            "Jensen-Shannon divergence, not nearly the forward KL; only exactly 0 and 1 are the KLs",
+            "the same, and an option without the jump",
+            "rescale: true",
+        ),
+        Deviation(
+            "TRL before March 2025, DistiLLM, TAID, ABKD",
+            "weigh the student by beta",
+            "beta weighs the teacher",
+            "beta: 1 - theirs",
+        ),
+        Deviation(
+            "DistiLLM, TAID (as a baseline)",
+            "train on a random draw from a replay buffer",
+            "on what the student wrote for this very batch",
+        ),
     )
     reduction: ClassVar = "sequences"
 
     def __post_init__(self) -> None:
-        check_range("lmbda", self.lmbda, 0.0, 1.0)
-        check_range("beta", self.beta, 0.0, 1.0)
+        self.check_range("lmbda", 0.0, 1.0)
+        self.check_range("beta", 0.0, 1.0)
 
     @property
     def teacher_writes(self) -> bool:
         """Where the off-policy batches are to be the teacher's."""
-        return self.source == "teacher" and self.lmbda < 1
+        return self.source == "teacher" and lowest(self.lmbda) < 1
 
     @property
     def student_writes(self) -> bool:
         """Unless lambda is 0."""
-        return self.lmbda > 0
+        return highest(self.lmbda) > 0
 
     @property
     def needs(self) -> Need:
         """The gradient of the forward KL is linear in p, that of the others is not."""
-        return "average" if self.beta == 0.0 else "events"
+        return "average" if highest(self.beta) == 0 else "events"
 
     def prepare(self, lab: Lab) -> list[Sequence]:
         """Fully on-policy training reads prompts only; everything else needs a completion."""
-        return lab.prompts() if self.lmbda == 1.0 else super().prepare(lab)
+        return lab.prompts() if lowest(self.lmbda) == 1 else super().prepare(lab)
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Algorithm 1, first half: one coin per step decides who wrote y."""
@@ -95,4 +128,5 @@ class GKD(Method):
             return {"kl": forward_kl(log_p, log_q)}
         if self.beta == 1.0:
             return {"reverse_kl": reverse_kl(log_p, log_q)}
-        return {"jsd": jensen_shannon(log_p, log_q, beta=self.beta)}
+        scale = 1 / (self.beta * (1 - self.beta)) if self.rescale else 1.0
+        return {"jsd": scale * jensen_shannon(log_p, log_q, beta=self.beta)}

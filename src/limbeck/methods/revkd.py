@@ -7,7 +7,7 @@ from torch import Tensor
 
 from limbeck.data.batch import Tokens
 from limbeck.divergences import reverse_kl
-from limbeck.methods.base import Choices, Method, Paper, Step, Text
+from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
 
 
 @final
@@ -36,9 +36,21 @@ class RevKD(Method):
         "the teacher's distribution",
         "reverse KL",
     )
+    use: ClassVar = (
+        "When the student is far too small to cover all that the teacher may say, and should "
+        "rather say one thing well. Watch the truncation rate: it can collapse."
+    )
     deviations: ClassVar = (
-        "The generalisation-fidelity study's code averages over prompt tokens as well, and its "
-        "runs collapse on short answers; here only the completion is supervised.",
+        Deviation(
+            "the generalisation-fidelity study",
+            "averages over prompt tokens as well; its runs collapse on short answers",
+            "only the completion is supervised",
+        ),
+        Deviation(
+            "DistiLLM-2 (an unused branch)",
+            "has the opposite sign",
+            "KL(q || p), at least 0",
+        ),
     )
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ class SFT(Method):
     )
     formula: ClassVar = "-log q(y_t | x, y_<t)"
     choices: ClassVar = Choices("the data's completions", "the next token", "cross-entropy")
+    use: ClassVar = "The baseline that every distillation must beat, and the preparation of teacher and student."
     imitates: ClassVar = False
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:

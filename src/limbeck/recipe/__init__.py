@@ -3,16 +3,16 @@
 from limbeck.recipe.checking import parse_recipe
 from limbeck.recipe.method import build_method
 from limbeck.recipe.reading import load_recipe
-from limbeck.recipe.sections import Evaluate, Generation, Lora, ModelSpec, Recipe, TeacherSFT
+from limbeck.recipe.sections import Evaluate, FineTuning, Generation, Lora, ModelSpec, Recipe
 from limbeck.recipe.wording import nearest
 
 __all__ = [
     "Evaluate",
+    "FineTuning",
     "Generation",
     "Lora",
     "ModelSpec",
     "Recipe",
-    "TeacherSFT",
     "build_method",
     "load_recipe",
     "nearest",

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from limbeck.errors import RequestError
 from limbeck.methods import Method
-from limbeck.recipe.sections import Generation, Recipe
+from limbeck.recipe.sections import Generation, ModelSpec, Recipe
 from limbeck.recipe.wording import close_only, explain
 
 # Training arguments that a recipe says elsewhere, and where.
@@ -64,9 +64,13 @@ def parse_recipe(request: Mapping[str, Any], where: str = "recipe") -> Recipe:
         raise explain(error, where, Recipe) from None
     method = recipe.build_method()
     _check_training(recipe.training, "training")
-    if recipe.teacher is not None and recipe.teacher.sft is not None:
-        _check_training(recipe.teacher.sft.training, "teacher.sft.training")
+    for side, spec in (("student", recipe.student), ("teacher", recipe.teacher)):
+        if spec is not None and spec.sft is not None:
+            _check_training(spec.sft.training, f"{side}.sft.training")
     _check_use(recipe, method)
+    _check_student(recipe.student)
+    if recipe.teacher is not None:
+        _check_teacher(recipe.teacher)
     _check_cache(recipe, method)
     return recipe
 
@@ -144,22 +148,52 @@ def _check_use(recipe: Recipe, method: Method) -> None:
             where="generation",
             mend="leave generation out (evaluate.max_new_tokens bounds the answers of the evaluation)",
         )
-    if recipe.teacher is not None and recipe.teacher.lora is not None:
-        raise RequestError(
-            "lora trains a student's adapter", where="teacher.lora", mend="use teacher.adapter"
-        )
-    for key in ("sft", "adapter", "cache"):
-        if getattr(recipe.student, key) is not None:
-            raise RequestError(
-                f"student.{key} is not used",
-                where=f"student.{key}",
-                mend="the cache is what a teacher said: teacher: {cache: FOLDER}"
-                if key == "cache"
-                else "run method: sft first, and name that run's folder as the student",
-            )
     if recipe.controls and name == "sft":
         raise RequestError(
             "controls explain a distillation, and sft is none",
             where="controls",
             mend="leave it out",
+        )
+
+
+def _check_student(student: ModelSpec) -> None:
+    mends = {
+        "adapter": "merge it into its base, and name that folder as the student",
+        "cache": "the cache is what a teacher said: teacher: {cache: FOLDER}",
+        "checkpoints": "name one of them as the student",
+        "keep_checkpoints": "the path of a teacher can be kept: teacher.keep_checkpoints",
+    }
+    for key, mend in mends.items():
+        if getattr(student, key) is not None:
+            raise RequestError(f"student.{key} is not used", where=f"student.{key}", mend=mend)
+
+
+def _check_teacher(teacher: ModelSpec) -> None:
+    if teacher.checkpoints is not None:
+        for key in ("keep_checkpoints", "sft", "lora", "adapter", "cache", "layers", "fresh"):
+            if getattr(teacher, key) not in (None, False):
+                raise RequestError(
+                    "checkpoints are of a fine-tuning done elsewhere, and used as they are",
+                    where=f"teacher.{key}",
+                    mend=f"leave out teacher.{key}, or teacher.checkpoints",
+                )
+    if teacher.sft is None and teacher.keep_checkpoints is not None:
+        raise RequestError(
+            "checkpoints of a fine-tuning are to be kept, and there is none",
+            where="teacher.keep_checkpoints",
+            mend="add teacher.sft, or name a folder of checkpoints: teacher: {checkpoints: FOLDER}",
+        )
+    steps = teacher.sft.training.get("max_steps") if teacher.sft else None
+    if isinstance(steps, int) and 0 < steps < (teacher.keep_checkpoints or 0):
+        raise RequestError(
+            f"the fine-tuning has {steps} steps, and {teacher.keep_checkpoints} checkpoints of it "
+            "are to be kept",
+            where="teacher.keep_checkpoints",
+            mend="train for more steps (teacher.sft.training), or keep fewer checkpoints",
+        )
+    if teacher.sft is None and teacher.lora is not None:
+        raise RequestError(
+            "lora trains an adapter, and this teacher is not trained",
+            where="teacher.lora",
+            mend="add teacher.sft, or put a finished adapter on it: teacher.adapter",
         )

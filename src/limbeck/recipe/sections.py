@@ -17,12 +17,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TeacherSFT(Section):
-    """Fine-tune the teacher before it teaches.
+class FineTuning(Section):
+    """Fine-tune a model before the distillation.
 
     Attributes:
-        data: What to train it on; the run's own data where nothing is said. Rows whose prompt
-            occurs in the run's data are left out, so that the teacher never saw what it answers.
+        data: What to train it on; the run's own rows with completions where nothing is said. Rows
+            whose prompt occurs in the run's data are left out for a teacher, so that it never saw
+            what it answers; for a student, those whose prompt is held out.
         training: Training arguments of this stage.
     """
 
@@ -52,8 +53,11 @@ class ModelSpec(Section):
             such as ``{model_type: llama, hidden_size: 128, ...}``.
         tokenizer: Hub id or folder, or ``characters`` for one token a character; by default the
             model's own, or the other model's.
-        lora: Train an adapter of this form (students).
-        sft: Fine-tune first (teachers).
+        lora: Train an adapter of this form (students; teachers with ``sft``).
+        sft: Fine-tune first.
+        keep_checkpoints: Keep so many evenly spaced checkpoints of that fine-tuning (teachers).
+        checkpoints: Folder with the checkpoints of a fine-tuning done elsewhere: models, or
+            adapters on ``model`` (teachers).
         cache: Folder of a teacher cache that the loss reads instead of asking the model (teachers);
             with ``model`` as well, the evaluation can score the teacher.
         dtype: Of the weights in memory; ``auto`` is as stored. Students are float32 by default.
@@ -68,7 +72,9 @@ class ModelSpec(Section):
     config: dict[str, Any] | None = None
     tokenizer: str | None = None
     lora: Lora | None = None
-    sft: TeacherSFT | None = None
+    sft: FineTuning | None = None
+    keep_checkpoints: int | None = Field(None, ge=2)
+    checkpoints: str | None = None
     cache: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     trust_remote_code: bool = False
@@ -76,7 +82,13 @@ class ModelSpec(Section):
     @property
     def has_weights(self) -> bool:
         """Whether this names a model, and not only what one has said."""
-        return self.model is not None or bool(self.config and "model_type" in self.config)
+        named = self.model is not None or self.checkpoints is not None
+        return named or bool(self.config and "model_type" in self.config)
+
+    @property
+    def has_path(self) -> bool:
+        """Whether there are, or will be, checkpoints of this model's fine-tuning."""
+        return self.checkpoints is not None or self.keep_checkpoints is not None
 
     @model_validator(mode="before")
     @classmethod
@@ -108,6 +120,7 @@ class Generation(Section):
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0)
+    num_beams: int = Field(1, gt=0)
     batch_size: int = Field(64, gt=0)
 
     def sampling(self) -> Sampling:
@@ -135,6 +148,7 @@ class Recipe(Section):
     student: ModelSpec
     teacher: ModelSpec | None = None
     data: DataSpec
+    corpus: DataSpec | None = None
     method: dict[str, Any]
     output: str = Field(min_length=1)
     baseline: Literal["sft", "none"] = "sft"

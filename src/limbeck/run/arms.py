@@ -1,27 +1,14 @@
 """The arms of a run: the students that are trained and compared, each for the same number of steps."""
 
-import contextlib
 import resource
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from limbeck.bench import Bench, ids
-from limbeck.console import progress
-from limbeck.data import Sequence
-from limbeck.methods import SFT, Method
-from limbeck.models import add_lora, load_model
+from limbeck.data import Author, Sequence, load_examples
+from limbeck.methods import SFT, Lab, Method
 from limbeck.profile import forgotten_peak
-from limbeck.ranks import rank
-from limbeck.run.folder import RunFolder
-from limbeck.run.profiling import profiled
-from limbeck.run.saving import as_result, plain, save
-from limbeck.run.teacher import TeacherStage
-from limbeck.run.text import RoundLab
-from limbeck.targets import check_head
-from limbeck.training import Fit, arguments, fit
 
 VALIDATION = 500
 
@@ -34,13 +21,15 @@ class Arm:
         name: Key in ``results.json``.
         label: What a reader calls it.
         method: What it minimises.
-        rows: Its training text, prepared when it is needed.
+        rows: Its training text of a round, prepared when it is needed.
+        only_labelled: Whether it sees nothing but the labelled rows.
     """
 
     name: str
     label: str
     method: Method
-    rows: Callable[[], list[Sequence]]
+    rows: Callable[[Lab], list[Sequence]]
+    only_labelled: bool = False
 
     @property
     def folder(self) -> str:
@@ -48,33 +37,24 @@ class Arm:
         return "student" if self.name == "student" else f"arms/{self.name}"
 
 
-def arms_of(bench: Bench, lab: RoundLab) -> list[Arm]:
+def arms_of(bench: Bench) -> list[Arm]:
     """Baseline and controls first, the distilled student last."""
     recipe, method = bench.recipe, bench.method
     name = recipe.method["name"]
-    student = Arm("student", f"Student ({name})", method, lambda: method.prepare(lab))
+    student = Arm("student", f"Student ({name})", method, method.prepare)
     if name == "sft":
         return [student]
     arms = []
-    if recipe.baseline == "sft" and lab.labelled():
-        arms.append(Arm("sft", "SFT baseline", SFT(), lab.labelled))
+    if recipe.baseline == "sft" and any(s.completion for s in bench.sequences["train"]):
+        arms.append(Arm("sft", "SFT baseline", SFT(), SFT().prepare))
     if recipe.controls:
         if gold_possible(bench):
-            arms.append(
-                Arm(
-                    "control_gold",
-                    "Control: SFT, gold answers for all prompts",
-                    SFT(),
-                    lambda: gold(bench),
-                )
-            )
+            label = "Control: SFT, gold answers for all prompts"
+            arms.append(Arm("control_gold", label, SFT(), lambda _: gold(bench)))
         if labelled_possible(bench):
             # The same loss on the few labelled rows; a method that only reads teacher text becomes SFT there.
-            arms.append(
-                Arm(
-                    "control_labelled", f"Control: {name}, labelled rows only", method, lab.labelled
-                )
-            )
+            label = f"Control: {name}, labelled rows only"
+            arms.append(Arm("control_labelled", label, method, method.prepare, only_labelled=True))
     return [*arms, student]
 
 
@@ -106,75 +86,13 @@ def validation_rows(bench: Bench) -> list[Sequence]:
     return [s for s in bench.sequences["validation"] if s.completion][:VALIDATION]
 
 
-class Trainings:
-    """Trains arms, each once; a finished one is read back from the run's folder.
-
-    Args:
-        folder: The run's.
-        bench: What is trained on.
-        teacher: For methods that imitate.
-        profile: Measure where the time and memory of each training go.
-    """
-
-    def __init__(
-        self, folder: RunFolder, bench: Bench, teacher: TeacherStage, profile: bool = False
-    ):
-        self.folder, self.bench, self.teacher, self.profile = folder, bench, teacher, profile
-
-    def new_student(self) -> Any:
-        """The student before any training, the same for every arm."""
-        recipe = self.bench.recipe
-        model = load_model(
-            recipe.student, "student", self.bench.student.tokenizer, recipe.seed, "float32"
-        )
-        check_head(model, "student")
-        return model
-
-    def steps(self, rows: int) -> int:
-        """Optimiser steps of every arm: what the recipe means for the distilled student's text."""
-        recipe = self.bench.recipe
-        return arguments(recipe.training, self.folder / "checkpoints", recipe.seed, rows).max_steps
-
-    def train(self, arm: Arm, steps: int) -> dict[str, Any]:
-        """Train an arm, or read how its training went.
-
-        Returns:
-            What ``results.json`` says of it under ``training``.
-        """
-        result = self.folder.once(
-            f"train {arm.name}", lambda: as_result(self._fit(arm, steps)), everywhere=True
-        )
-        if rank() == 0:
-            shutil.rmtree(self.folder / "checkpoints" / arm.name, ignore_errors=True)
-        return result
-
-    def _fit(self, arm: Arm, steps: int) -> Fit:
-        recipe, bench = self.bench.recipe, self.bench
-        rows = arm.rows()
-        model = self.new_student()
-        teacher = None
-        if recipe.student.lora is not None:
-            model = add_lora(model, recipe.student.lora)
-        if arm.method.imitates:
-            model, teacher = self.teacher.beside(model)
-        args = arguments(
-            recipe.training, self.folder / "checkpoints" / arm.name, recipe.seed, len(rows), steps
-        )
-        measured = profiled(self.folder, arm.name) if self.profile else contextlib.nullcontext()
-        with measured, progress(f"training {arm.name}", steps, "steps") as advance:
-            done = fit(
-                model,
-                arm.method,
-                args,
-                rows,
-                validation_rows(bench),
-                bench.student.tokenizer,
-                teacher,
-                recipe.generation.sampling(),
-                advance,
-            )
-        save(plain(model), bench.student.tokenizer, self.folder / arm.folder)
-        return done
+def corpus_rows(bench: Bench) -> list[Sequence]:
+    """Plain text for a language-modelling term."""
+    spec = bench.recipe.corpus
+    assert spec is not None
+    examples = load_examples(spec)
+    rows, _ = ids(examples.train, examples.kind, spec, bench.student, bench.max_length)
+    return [replace(s, author=Author.CORPUS, example=-1) for s in rows if s.completion]
 
 
 def peak_memory_bytes() -> int:

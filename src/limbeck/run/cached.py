@@ -1,5 +1,6 @@
 """Training from a teacher cache: what must agree, and the text that it holds."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from limbeck.data import Author, Sequence
 from limbeck.errors import RequestError
 from limbeck.ranks import rank
 from limbeck.recipe import ModelSpec
+from limbeck.run.folder import RunFolder
 from limbeck.run.origin import origin_of
 from limbeck.run.text import RoundLab
 from limbeck.targets import ModelTeacher
@@ -81,12 +83,16 @@ def refuse_difference(cache: Cache, bench: Bench, teacher: ModelSpec | None) -> 
     _refuse(cache, cache.manifest.origin.difference(origin_of(bench, teacher), parts))
 
 
-def judged(bench: Bench, arms: list[Any]) -> list[Sequence]:
+def judged(bench: Bench, lab: RoundLab) -> list[Sequence]:
     """Every sequence that the teacher is asked about: of the student, its control, and validation."""
-    from limbeck.run.arms import validation_rows
+    from limbeck.run.arms import arms_of, validation_rows
 
-    others = [s for arm in arms[:-1] for s in arm.rows()]
-    return with_others(arms[-1].rows(), [*others, *validation_rows(bench)])
+    *others, student = [
+        arm.rows(replace(lab, only_labelled=arm.only_labelled))
+        for arm in arms_of(bench)
+        if arm.method.imitates
+    ]
+    return with_others(student, [s for rows in (*others, validation_rows(bench)) for s in rows])
 
 
 def sample_again(cache: Cache, teacher: ModelTeacher, pad: int, seed: int) -> dict[str, Any]:
@@ -103,15 +109,13 @@ def sample_again(cache: Cache, teacher: ModelTeacher, pad: int, seed: int) -> di
 class CachedLab(RoundLab):
     """A lab whose teacher has answered already: its answers are in the cache."""
 
-    def __init__(self, bench: Bench, folder: Path, cache: Cache):
-        super().__init__(bench, folder, _nobody, "")
-        self.cache = cache
-
     def teacher_answers(self) -> list[dict[str, Any]]:
         """The answers that the cache was made with; only finished ones were kept."""
+        cache = self.teacher.cache
+        assert cache is not None
         return [
             {"example": s.example, "tokens": list(s.completion), "finished": True}
-            for s in (self.cache.text[row] for row in range(len(self.cache)))
+            for s in (cache.text[row] for row in range(len(cache)))
             if s.author == Author.TEACHER
         ]
 
@@ -129,10 +133,10 @@ def _refuse(cache: Cache, difference: tuple[str, str, str] | None) -> None:
 
 def _refuse_missing(cache: Cache, bench: Bench, teacher: ModelSpec | None) -> None:
     """Stop where a row that will be trained on is not in the cache."""
-    from limbeck.run.arms import arms_of
+    from limbeck.run.teacher import TeacherStage
 
-    lab = CachedLab(bench, cache.folder, cache)
-    rows = judged(bench, [a for a in arms_of(bench, lab) if a.method.imitates])
+    stage = TeacherStage(RunFolder(bench.recipe.output), bench, cache)
+    rows = judged(bench, CachedLab(bench, cache.folder, stage))
     missing = int((cache.text.find([key(s.prompt, s.completion) for s in rows]) < 0).sum())
     if not missing:
         return
@@ -143,7 +147,3 @@ def _refuse_missing(cache: Cache, bench: Bench, teacher: ModelSpec | None) -> No
         f"and is now {now['source']} ({now['hash'][:12]})",
         mend="make a cache of this recipe: limbeck cache RECIPE --output FOLDER",
     )
-
-
-def _nobody() -> Any:
-    raise AssertionError("the answers are in the cache")

@@ -54,8 +54,7 @@ def make_cache(recipe: Recipe, output: Path | None, wish: Wish, fresh: bool = Fa
     if (folder / FILE).exists() and not fresh:
         _same_encoding(Cache(folder.path), encoding)
     _say_size(bench, encoding)
-    from limbeck.run.arms import arms_of  # the Trainer takes seconds to import
-    from limbeck.run.distill import hashes_of
+    from limbeck.run.distill import hashes_of  # the Trainer takes seconds to import
     from limbeck.run.teacher import TeacherStage
 
     with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
@@ -63,8 +62,7 @@ def make_cache(recipe: Recipe, output: Path | None, wish: Wish, fresh: bool = Fa
         teacher.prepare()
         if rank() == 0:
             text = folder / "rounds" / "000"
-            lab = RoundLab(bench, text, lambda: teacher.engine, teacher.hash)
-            rows = judged(bench, [a for a in arms_of(bench, lab) if a.method.imitates])
+            rows = judged(bench, RoundLab(bench, text, teacher))
             origin = origin_of(bench, teacher.prepared)
             pad = pad_id(bench.student.tokenizer)
             write_cache(folder.path, rows, teacher.judge, encoding, origin, pad)

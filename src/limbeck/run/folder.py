@@ -100,8 +100,9 @@ class RunFolder:
         return (self / "results.json").exists() and (self / "report.html").exists()
 
     def done(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left in the manifest, or None."""
-        return self.manifest["stages"].get(stage, {}).get("result")
+        """What a finished stage left in the manifest, or None; a folder need not be held for it."""
+        manifest = self.manifest or self._read()
+        return manifest["stages"].get(stage, {}).get("result")
 
     def once(
         self, stage: str, work: Callable[[], dict[str, Any]], everywhere: bool = False
@@ -116,18 +117,22 @@ class RunFolder:
         Returns:
             The result, of now or then.
         """
-        if self.done(stage) is None:
-            began = time.monotonic()
+        if (known := self.done(stage)) is not None:
+            return known
+        began, result = time.monotonic(), None
+        try:
+            if everywhere or rank() == 0:
+                result = work()
+        finally:
+            # Not before: a stage within this one has read the manifest anew.
             entry = self.manifest["stages"].setdefault(stage, {})
-            try:
-                if everywhere or rank() == 0:
-                    entry["result"] = work()
-            finally:
-                entry["seconds"] = round(entry.get("seconds", 0.0) + time.monotonic() - began, 2)
-                if rank() == 0:
-                    self._write()
-            wait_for_everyone()
-            self.manifest = self._read()
+            if result is not None:
+                entry["result"] = result
+            entry["seconds"] = round(entry.get("seconds", 0.0) + time.monotonic() - began, 2)
+            if rank() == 0:
+                self._write()
+        wait_for_everyone()
+        self.manifest = self._read()
         return self.manifest["stages"][stage]["result"]
 
     def seconds(self) -> dict[str, float]:

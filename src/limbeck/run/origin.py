@@ -13,7 +13,7 @@ from limbeck.models import file_hash, place
 from limbeck.recipe import ModelSpec
 
 _PROBE = "The 12 cats' naïve café,\n\tif x != 3.14: 日本語 <|end|>  done"
-_GENERATION = ("max_new_tokens", "temperature", "top_p", "top_k")
+_GENERATION = ("max_new_tokens", "temperature", "top_p", "top_k", "num_beams")
 _WORDS = {"model", "adapter", "cache", "sft", "lora", "tokenizer"}
 
 

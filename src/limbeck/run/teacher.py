@@ -1,25 +1,22 @@
 """The teacher of a run: fine-tuned if the recipe asks for it, loaded once, shared by all arms."""
 
-import shutil
 from functools import cached_property
 from typing import Any
 
-from limbeck.bench import Bench, ids
+from limbeck.bench import Bench
 from limbeck.caching import Cache, CachedTeacher
-from limbeck.console import progress, say
-from limbeck.data import DataSpec, Examples, load_examples
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import RequestError
-from limbeck.methods import SFT
-from limbeck.models import device, fingerprint, load_model, place
-from limbeck.ranks import rank
-from limbeck.recipe import ModelSpec, TeacherSFT
+from limbeck.models import checkpoints, device, fingerprint, load_model, place
+from limbeck.recipe import ModelSpec
 from limbeck.run.folder import RunFolder
-from limbeck.run.saving import as_result, save
+from limbeck.run.trajectory import Trajectory
+from limbeck.run.tuning import PATH, Tuning, kept_name, tuned
 from limbeck.sources import seed_for
 from limbeck.targets import ModelTeacher, Teacher, check_head
-from limbeck.training import arguments, fit
+
+FOLDER = "teacher"
 
 
 class TeacherStage:
@@ -35,21 +32,41 @@ class TeacherStage:
         self.folder, self.bench, self.cache = folder, bench, cache
 
     def prepare(self) -> dict[str, Any] | None:
-        """Fine-tune the teacher, if the recipe asks for it and it has not been done.
+        """Fine-tune the teacher, or find the best of its checkpoints, if the recipe asks for it.
 
         Returns:
             How that training went, or None.
         """
         spec = self.bench.recipe.teacher
+        if spec is not None and spec.checkpoints is not None:
+            _ = self.trajectory.best  # all processes are here: later, one may come alone
         if spec is None or spec.sft is None:
             return None
-        sft = spec.sft
-        result = self.folder.once(
-            "train teacher", lambda: self._fine_tune(spec, sft), everywhere=True
-        )
-        if rank() == 0:
-            shutil.rmtree(self.folder / "checkpoints" / "teacher", ignore_errors=True)
-        return result
+        apart = ("train", "validation", "test")
+        tuning = Tuning("teacher", FOLDER, spec, self._side, self._seed, apart)
+        return tuned(self.folder, self.bench, tuning)
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """The checkpoints of the teacher's fine-tuning.
+
+        Raises:
+            RequestError: The recipe keeps and names none.
+        """
+        spec = self.bench.recipe.teacher
+        if spec is None or not spec.has_path:
+            raise RequestError(
+                "the checkpoints of the teacher's fine-tuning are needed, and none are kept",
+                where="teacher",
+                mend="set teacher.keep_checkpoints beside teacher.sft, or teacher.checkpoints: FOLDER",
+            )
+        here = ("sft", "lora", "keep_checkpoints", "checkpoints")
+        base = spec.model_copy(update=dict.fromkeys(here))
+        if spec.checkpoints is not None:
+            return Trajectory(self.folder, self.bench, checkpoints(spec), base, "auto")
+        count = spec.keep_checkpoints or 0
+        kept = [self.folder / PATH / kept_name(i) for i in range(1, count + 1)]
+        return Trajectory(self.folder, self.bench, kept, base, "float32")
 
     @cached_property
     def model(self) -> Any:
@@ -87,6 +104,8 @@ class TeacherStage:
         shared = (
             recipe.student.lora is not None
             and spec.sft is None
+            and spec.checkpoints is None
+            and recipe.student.sft is None
             and recipe.student.model is not None
             and place(recipe.student) == place(spec)
             and recipe.student.layers == spec.layers
@@ -107,10 +126,22 @@ class TeacherStage:
 
     @property
     def prepared(self) -> ModelSpec:
-        """What to load: the fine-tuned teacher, once there is one."""
+        """What to load: the fine-tuned teacher, or the best of its checkpoints, once there is one."""
         spec = self.bench.recipe.teacher
         assert spec is not None
-        return ModelSpec(model=str(self.folder / "teacher")) if spec.sft is not None else spec
+        if spec.checkpoints is not None:
+            return self.trajectory.spec(self.trajectory.best)
+        if spec.sft is None:
+            return spec
+        where = str(self.folder / FOLDER)
+        return ModelSpec(model=where, trust_remote_code=spec.trust_remote_code)
+
+    @property
+    def knows_the_rows(self) -> bool:
+        """Whether it may have been trained on the run's own training rows."""
+        spec = self.bench.recipe.teacher
+        assert spec is not None
+        return spec.sft is None or spec.sft.data is None
 
     @property
     def _side(self) -> Any:
@@ -120,55 +151,3 @@ class TeacherStage:
     @property
     def _seed(self) -> int:
         return seed_for("teacher", self.bench.recipe.seed)
-
-    def _fine_tune(self, spec: ModelSpec, sft: TeacherSFT) -> dict[str, Any]:
-        recipe, tokenizer = self.bench.recipe, self._side.tokenizer
-        model = load_model(spec, "teacher", tokenizer, self._seed, "float32")
-        data = sft.data or recipe.data
-        examples, seen = _unseen(self.bench, data) if sft.data else (self.bench.examples, 0)
-        splits = {}
-        for split in ("train", "validation"):
-            sequences, _ = ids(
-                getattr(examples, split), examples.kind, data, self._side, self.bench.max_length
-            )
-            splits[split] = [s for s in sequences if s.completion]
-        if not splits["train"]:
-            raise RequestError(
-                "there is nothing to fine-tune the teacher on",
-                where="teacher.sft.data",
-                mend="name data with completions that the student's data does not hold",
-            )
-        if seen:
-            say(f"teacher: left out {seen} rows whose prompts the student's data holds")
-        args = arguments(
-            sft.training, self.folder / "checkpoints" / "teacher", recipe.seed, len(splits["train"])
-        )
-        with progress("training teacher", args.max_steps, "steps") as advance:
-            done_fit = fit(
-                model,
-                SFT(),
-                args,
-                splits["train"],
-                splits["validation"][:500],
-                tokenizer,
-                None,
-                recipe.generation.sampling(),
-                advance,
-            )
-        save(model, tokenizer, self.folder / "teacher")
-        return {**as_result(done_fit), "left_out_rows": seen}
-
-
-def _unseen(bench: Bench, data: DataSpec) -> tuple[Examples, int]:
-    """The teacher's own data without prompts that the student's data holds, and how many those were.
-
-    Otherwise the teacher would recite the gold answers of prompts that it is said to answer itself,
-    and its score on the held-out rows would mean nothing.
-    """
-    examples = load_examples(data)
-    own = bench.examples
-    taken = {e.key for split in (own.train, own.validation, own.test) for e in split}
-    kept = [e for e in examples.train if e.key not in taken]
-    validation = [e for e in examples.validation if e.key not in taken]
-    removed = len(examples.train) - len(kept) + len(examples.validation) - len(validation)
-    return Examples(kept, validation, [], examples.kind, examples.verify, examples.notes), removed

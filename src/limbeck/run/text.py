@@ -1,7 +1,10 @@
-"""The text of a round: the data's own, or the teacher's answers to all prompts."""
+"""The text of a round, and what its method wants to know of the models: each made once, and kept."""
 
+import functools
 import hashlib
+import json
 from collections.abc import Callable
+from collections.abc import Sequence as Rows
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,20 @@ from typing import Any
 from limbeck.bench import Bench
 from limbeck.data import Author, Sequence
 from limbeck.engines import Engine
+from limbeck.engines.special_tokens import pad_id
+from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import LimbeckError
+from limbeck.files import write_json
+from limbeck.methods.lab import LossSource
+from limbeck.models import device
+from limbeck.run.folds import losses_out_of_fold
+from limbeck.run.probe import kl_to_each, nats_of_each
+from limbeck.run.teacher import TeacherStage
 from limbeck.sources import answer_all, seed_for
+
+
+def _nobody() -> Any:
+    raise AssertionError("this lab only reads what has been written")
 
 
 @dataclass
@@ -19,15 +34,27 @@ class RoundLab:
 
     Attributes:
         bench: The tokenised data.
-        folder: Of this round; what the teacher writes is kept there.
-        teacher: Makes the teacher's engine when it is first needed.
-        teacher_hash: Identifies the teacher.
+        folder: Of this round; what is written and measured is kept there.
+        teacher: The run's teacher.
+        student: Loads the student as the last round left it.
+        start: Loads the fine-tuned student that adaptive weights compare with.
+        round: Rounds done before this one.
+        only_labelled: Whether the rows without a completion are to be left out (a control).
     """
 
     bench: Bench
     folder: Path
-    teacher: Callable[[], Engine]
-    teacher_hash: str
+    teacher: TeacherStage
+    student: Callable[[], Any] = _nobody
+    start: Callable[[], Any] = _nobody
+    round: int = 0
+    only_labelled: bool = False
+
+    @property
+    def checkpoints(self) -> int:
+        """How many the teacher's path has."""
+        spec = self.bench.recipe.teacher
+        return len(self.teacher.trajectory) if spec is not None and spec.has_path else 0
 
     def labelled(self) -> list[Sequence]:
         """Training rows that came with a completion."""
@@ -35,10 +62,64 @@ class RoundLab:
 
     def prompts(self) -> list[Sequence]:
         """All training rows, answered or not."""
-        return list(self.bench.sequences["train"])
+        return self.labelled() if self.only_labelled else list(self.bench.sequences["train"])
+
+    def answered_by_student(self, rows: Rows[Sequence]) -> list[Sequence]:
+        """These rows with the student's own completions beside theirs."""
+        seed = self._seed("student text")
+        sampling = self.bench.recipe.generation.sampling()
+        prompts = [s.prompt for s in rows]
+        key = digest(prompts, asdict(sampling), seed, self.folder.name)
+        path = self.folder / "student.jsonl"
+        engine = functools.cache(self._student)
+        done = answer_all(path, key, prompts, engine, sampling, seed, "student answers")
+        pairs = zip(rows, done, strict=True)
+        return [replace(s, rejected=tuple(answer["tokens"])) for s, answer in pairs]
+
+    def kl_from_best(self) -> list[float]:
+        """KL(best || k) for each checkpoint k; the same in every round."""
+        path = self.teacher.trajectory
+
+        def work() -> list[float]:
+            with path.teacher(path.best).active() as model:
+                return kl_to_each(self.bench, path, model, "best teacher and its path")
+
+        return self._kept(self.folder.parent / "kl_from_best.json", work)
+
+    def kl_from_student(self) -> list[float]:
+        """KL(student || k) for each checkpoint k."""
+        path = self.teacher.trajectory
+        return self._kept(
+            self.folder / "kl_from_student.json",
+            lambda: kl_to_each(self.bench, path, self.student(), "student and the teacher's path"),
+        )
+
+    def losses_of_start(self, rows: Rows[Sequence], source: LossSource) -> list[float]:
+        """Of the fine-tuned student, nats a token for each row."""
+        if source == "oof":
+            return losses_out_of_fold(self.teacher.folder, self.bench, "student")[0]
+        return self._kept(
+            self.folder.parent / "losses_of_start.json",
+            lambda: nats_of_each(self.bench, self.start(), list(rows), "losses of the student"),
+        )
+
+    def losses_of_checkpoint(
+        self, checkpoint: int, rows: Rows[Sequence], source: LossSource
+    ) -> list[float]:
+        """Of a checkpoint of the teacher, nats a token for each row."""
+        if source == "oof" and self.teacher.knows_the_rows:
+            return losses_out_of_fold(self.teacher.folder, self.bench, "teacher")[checkpoint]
+
+        def work() -> list[float]:
+            with self.teacher.trajectory.teacher(checkpoint).active() as model:
+                return nats_of_each(self.bench, model, list(rows), "losses of the checkpoint")
+
+        return self._kept(self.folder.parent / f"losses_of_checkpoint_{checkpoint}.json", work)
 
     def answered_by_teacher(self) -> list[Sequence]:
         """All training prompts with the teacher's completion; unfinished ones are left out."""
+        if self.only_labelled:
+            return self.labelled()
         rows = {s.example: s for s in self.prompts()}
         finished = [
             replace(
@@ -74,11 +155,27 @@ class RoundLab:
         asked = [s for s in self.bench.for_teacher("train") if s.example in own]
         prompts = [s.prompt for s in asked]
         sampling = self.bench.recipe.generation.sampling()
-        seed = seed_for("teacher text", self.bench.recipe.seed)
-        key = digest(prompts, asdict(sampling), seed, self.teacher_hash)
-        path = self.folder / "teacher.jsonl"
-        answers = answer_all(path, key, prompts, self.teacher, sampling, seed, "teacher answers")
+        seed = self._seed("teacher text")
+        key = digest(prompts, asdict(sampling), seed, self.teacher.hash)
+        path, engine = self.folder / "teacher.jsonl", lambda: self.teacher.engine
+        answers = answer_all(path, key, prompts, engine, sampling, seed, "teacher answers")
         return [{**a, "example": s.example} for s, a in zip(asked, answers, strict=True)]
+
+    def _seed(self, what: str) -> int:
+        """Both write other text in each round."""
+        seed = self.bench.recipe.seed
+        return seed_for(what, seed, self.round) if self.round else seed_for(what, seed)
+
+    def _student(self) -> Engine:
+        side = self.bench.student
+        model, tokenizer = self.student().to(device()), side.tokenizer
+        return TransformersEngine(model, pad_id(tokenizer), side.ends, len(tokenizer))
+
+    def _kept(self, path: Path, work: Callable[[], list[float]]) -> list[float]:
+        if not path.exists():
+            write_json(path, work())
+        found: list[float] = json.loads(path.read_text(encoding="utf-8"))
+        return found
 
     def _in_students_ids(self, tokens: list[int]) -> tuple[int, ...]:
         if self.bench.one_tokenizer:

@@ -17,22 +17,24 @@ from limbeck.doctor.headroom import headroom
 from limbeck.engines.special_tokens import pad_id
 from limbeck.errors import RequestError
 from limbeck.files import new_file, write_json
-from limbeck.models import ModelSpec, load_model, parameters_of
+from limbeck.models import load_model, parameters_of
+from limbeck.recipe import ModelSpec
 from limbeck.reports import verdict, write_report
 from limbeck.run import results as put
 from limbeck.run.arms import (
     Arm,
-    Trainings,
     arms_of,
     gold_possible,
     labelled_possible,
     peak_memory_bytes,
 )
-from limbeck.run.cached import CachedLab, sample_again
+from limbeck.run.cached import sample_again
 from limbeck.run.folder import RunFolder
 from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
+from limbeck.run.start import prepare_start
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab
+from limbeck.run.trainings import Trainings
 
 
 def work(
@@ -55,7 +57,8 @@ def work(
     """
     recipe = bench.recipe
     teacher = TeacherStage(folder, bench, cache)
-    trained = {"teacher": log} if (log := teacher.prepare()) else {}
+    prepared = {"teacher": teacher.prepare(), "start": prepare_start(folder, bench)}
+    trained = {name: log for name, log in prepared.items() if log is not None}
     trainings = Trainings(folder, bench, teacher, profile)
     if bench.teacher is None and cache is not None:
         say("the teacher is a cache alone, so the evaluation leaves it out (teacher.model adds it)")
@@ -65,8 +68,11 @@ def work(
     if cache is not None and bench.teacher is not None:
         pad = pad_id(bench.student.tokenizer)
         folder.once("check cache", lambda: sample_again(cache, teacher.judge, pad, recipe.seed))
-    lab = _lab(folder, bench, teacher)
-    arms = arms_of(bench, lab)
+    arms = arms_of(bench)
+    lab = trainings.lab(arms[-1], 0)
+    if bench.method.needs_start and recipe.student.sft is None:
+        # The weights of its samples come from the baseline, which is trained first then.
+        trainings.train(arms[0], trainings.steps(len(lab.labelled())))
     text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
     steps = trainings.steps(text["sequences"])
     trained |= {arm.name: trainings.train(arm, steps) for arm in arms}
@@ -74,6 +80,7 @@ def work(
 
     seconds = folder.seconds()
     written = trained["student"]["tokens_written"]
+    later = sum(r["tokens_generated"] for r in trained["student"].get("rounds", [])[1:])
     found = {
         "schema": put.SCHEMA,
         "name": name,
@@ -95,22 +102,16 @@ def work(
         "method": put.method_section(bench),
         "doctor": [asdict(f) for f in findings],
         "costs": {
-            "wall_seconds": seconds,
+            # A round is a part of its training.
+            "wall_seconds": {k: v for k, v in seconds.items() if ", round " not in k},
             "peak_memory_bytes": peak_memory_bytes(),
-            "tokens_generated": text["tokens_generated"] + written,
+            "tokens_generated": text["tokens_generated"] + written + later,
         },
         "environment": put.environment(),
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "command": f"limbeck distill {folder / 'recipe.yaml'}",
     }
     folder.once("report", lambda: _report(folder, found))
-
-
-def _lab(folder: RunFolder, bench: Bench, teacher: TeacherStage) -> RoundLab:
-    text = folder / "rounds" / "000"
-    if teacher.cache is not None:
-        return CachedLab(bench, text, teacher.cache)
-    return RoundLab(bench, text, lambda: teacher.engine, teacher.hash if bench.teacher else "")
 
 
 def _report(folder: RunFolder, found: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _headroom(
 
 def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     """Write the round's text, and say in numbers what it is."""
-    rows, train = arm.rows(), bench.sequences["train"]
+    rows, train = arm.rows(lab), bench.sequences["train"]
     if not rows:
         raise RequestError(
             "there is no text to train on",
@@ -147,7 +148,7 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
         "sequences": len(rows),
         "prompts": len(train),
         "labelled": sum(bool(s.completion) for s in train),
-        "tokens_generated": 0,
+        "tokens_generated": sum(len(s.rejected) for s in rows),
     }
     if not arm.method.teacher_writes:
         return said
@@ -156,7 +157,7 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
         "answered_by_teacher": len(answers),
         "finished": sum(a["finished"] for a in answers),
         "correct": _share_correct(bench, answers),
-        "tokens_generated": sum(len(a["tokens"]) for a in answers),
+        "tokens_generated": said["tokens_generated"] + sum(len(a["tokens"]) for a in answers),
     }
 
 
@@ -167,6 +168,8 @@ def _keep(rows: list[Sequence], path: Path) -> None:
         "author": [s.author.name.lower() for s in rows],
         "prompt": [list(s.prompt) for s in rows],
         "completion": [list(s.completion) for s in rows],
+        "rejected": [list(s.rejected) for s in rows],
+        "weight": [s.weight for s in rows],
     }
     with new_file(path) as partial:
         pq.write_table(pa.table(columns), partial)
@@ -231,6 +234,8 @@ def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
 
 def _source(spec: ModelSpec) -> str:
     origin = spec.model or f"{(spec.config or {}).get('model_type')} from scratch"
+    if spec.checkpoints is not None:
+        origin = f"the best checkpoint of {spec.checkpoints}"
     return (
         origin + (", new weights" if spec.fresh else "") + (", fine-tuned here" if spec.sft else "")
     )

@@ -18,8 +18,10 @@ from limbeck.data import Sequence
 from limbeck.engines import Sampling
 from limbeck.files import writing
 from limbeck.methods import Method
+from limbeck.schedules import ValidationDriven
 from limbeck.targets import Teacher
 from limbeck.training.checkpoints import MarkComplete, newest_complete
+from limbeck.training.memory import Round
 from limbeck.training.trainer import DistillTrainer
 
 # Where a recipe says nothing. Ratios below 1 are shares of all steps, as in transformers.
@@ -102,7 +104,9 @@ def fit(
     teacher: Teacher | None,
     sampling: Sampling,
     advance: Advance,
-) -> Fit:
+    corpus: Rows[Sequence] = (),
+    round_: Round = Round(),  # noqa: B008 (frozen)
+) -> tuple[Fit, dict[str, Any]]:
     """Train ``model`` in place, going on from the newest complete checkpoint.
 
     Args:
@@ -115,9 +119,17 @@ def fit(
         teacher: For methods that imitate one.
         sampling: How the student writes.
         advance: Told of each step.
+        corpus: Plain text, for methods with a language-modelling term.
+        round_: Which of several trainings this is.
+
+    Returns:
+        How it went, and what the next round has to remember.
     """
     if not validation:
         args.eval_strategy = "no"
+    resume = newest_complete(Path(args.output_dir))
+    # A schedule that follows the validation loss compares with the student before any training.
+    args.eval_on_start = resume is None and listens(method) and bool(validation)
     trainer = DistillTrainer(
         model,
         method=method,
@@ -127,10 +139,11 @@ def fit(
         processing_class=tokenizer,
         teacher=teacher,
         generation=sampling,
+        corpus=corpus,
+        round=round_,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(MarkComplete(trainer.accelerator.wait_for_everyone))
-    resume = newest_complete(Path(args.output_dir))
     trainer.add_callback(_Advance(advance))
     with writing(Path(args.output_dir)):
         if resume is not None and _take_up_the_end(trainer, resume):
@@ -147,7 +160,7 @@ def fit(
         "eval_steps_per_second",
     )
     tidy = [{"step": h["step"], **{k: v for k, v in h.items() if k not in skip}} for h in history]
-    return Fit(
+    done = Fit(
         steps=trainer.state.global_step,
         tokens=trainer.memory.tokens,
         tokens_written=trainer.memory.written,
@@ -155,6 +168,12 @@ def fit(
         curve=[h for h in tidy if "loss" in h],
         eval_curve=[h for h in tidy if "eval_loss" in h],
     )
+    return done, trainer.memory.keep()
+
+
+def listens(method: Method) -> bool:
+    """Whether a schedule of the method follows the validation loss."""
+    return any(isinstance(s, ValidationDriven) for s in method.schedules.values())
 
 
 def _take_up_the_end(trainer: DistillTrainer, checkpoint: Path) -> bool:

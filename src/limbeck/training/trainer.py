@@ -1,8 +1,9 @@
 """The transformers Trainer, told to distil. It knows no method by name."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from collections.abc import Sequence as Rows
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,24 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from limbeck.data import Batch, Sequence, Tokens, collate, supervised
-from limbeck.divergences import RowLoss, linear_loss
+from limbeck.data import Author, Batch, Sequence, Tokens, collate, supervised
+from limbeck.divergences import linear_loss
 from limbeck.engines import Sampling
+from limbeck.engines.pair import Pair
 from limbeck.engines.special_tokens import end_ids, pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.methods import Method, Step
 from limbeck.profile import begin_step, span
-from limbeck.sources import Sources
-from limbeck.targets import ModelTeacher, Target, Teacher, check_head, head_of, last_hidden
+from limbeck.sources import Replay, Sources
+from limbeck.targets import ModelTeacher, Teacher, check_head, head_of, last_hidden
 from limbeck.training.finite import not_finite
+from limbeck.training.labels import Labels
 from limbeck.training.lengths import ByLength, longest_first
-from limbeck.training.memory import Memory
+from limbeck.training.memory import Memory, Round
 from limbeck.training.rows import as_sequences
+
+OBSERVED = "label_nll"
+"""In evaluations, beside the loss: the negative log-likelihood of the text, which methods share."""
 
 
 class DistillTrainer(Trainer):
@@ -48,6 +54,8 @@ class DistillTrainer(Trainer):
             its tokens.
         processing_class: The tokenizer that student and teacher share.
         generation: How student and teacher sample, for methods that let them write.
+        corpus: Plain text, for methods with a language-modelling term.
+        round: Which of several trainings this is, and what the one before remembered.
         kwargs: Passed on to `transformers.Trainer`.
 
     Raises:
@@ -67,11 +75,15 @@ class DistillTrainer(Trainer):
         teacher: PreTrainedModel | Teacher | None = None,
         eval_dataset: Iterable[Any] | None = None,
         generation: Sampling | None = None,
+        corpus: Rows[Sequence] = (),
+        round: Round = Round(),  # noqa: B008 (frozen)
         **kwargs: Any,
     ):
         if method.imitates and teacher is None:
             raise ValueError(f"{type(method).__name__} imitates a teacher: pass teacher=")
-        self.method = method
+        if method.needs_corpus and not corpus:
+            raise ValueError(f"{type(method).__name__}(lm_coef=) reads plain text: pass corpus=")
+        self.method, self.round = method, round
         self.vocabulary = len(processing_class)
         check_head(model, "student")
         if isinstance(teacher, nn.Module):
@@ -80,10 +92,16 @@ class DistillTrainer(Trainer):
         self.teacher = teacher
         self.pad = pad_id(processing_class)
         ends = end_ids(processing_class, model)
+        writing = (self.pad, ends, self.vocabulary)
         self.sources = Sources(
-            student=TransformersEngine(model, self.pad, ends, self.vocabulary),
+            student=TransformersEngine(model, *writing),
             sampling=generation or Sampling(),
+            replay=Replay(getattr(method, "capacity", 1000)),
+            corpus=corpus,
         )
+        if isinstance(teacher, ModelTeacher):
+            self.sources.teacher = TransformersEngine(teacher.active, *writing)
+            self.sources.together = Pair(model, teacher.active, *writing)
         args._n_gpu = min(args.n_gpu, 1)  # one process, one device; torchrun starts more
         super().__init__(
             model=model,
@@ -104,10 +122,20 @@ class DistillTrainer(Trainer):
 
     def step(self) -> Step:
         """Where training stands."""
-        s = self.state
         return Step(
-            s.global_step, s.max_steps, self.args.seed, self.args.process_index, self.memory.value
+            self.state.global_step,
+            self.state.max_steps,
+            self.round.index,
+            self.round.total,
+            seed=self.args.seed,
+            rank=self.args.process_index,
+            state=self.memory.value,
         )
+
+    def now(self) -> tuple[Method, Step]:
+        """The method at the values that its schedules have at this step."""
+        step = self.step()
+        return self.method.at(step, self.memory.moving), step
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
@@ -118,7 +146,8 @@ class DistillTrainer(Trainer):
             window = list(itertools.islice(epoch_iterator, num_batches))
         rows = [s for loaded in window for s in loaded]
         with span("generation"):
-            chosen = self.method.sequences(rows, self.sources, self.step())
+            method, step = self.now()
+            chosen = method.sequences(rows, self.sources, step)
         each = len(chosen) // max(len(rows), 1)
         if len(chosen) != each * len(rows):
             raise ValueError(
@@ -130,9 +159,10 @@ class DistillTrainer(Trainer):
             batches = [
                 self._pad(list(itertools.islice(parts, each * len(loaded)))) for loaded in window
             ]
-        count = sum((self._count(b["labels"]) for b in batches), start=torch.zeros(()))
+        counts = sum((self._counts(b) for b in batches), start=torch.zeros(2)).to(device)
         self.memory.saw(chosen)
-        return batches, self.accelerator.gather(count.to(device)).sum()
+        count, self.corpus_count = self.accelerator.reduce(counts)
+        return batches, count
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Forward and backward of a micro-batch."""
@@ -165,66 +195,68 @@ class DistillTrainer(Trainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
         """The method's terms summed over the supervised tokens, over the count of the step."""
-        total, terms = self._sums(model, inputs)
-        count = self._count(inputs["labels"]) if num_items_in_batch is None else num_items_in_batch
-        count = torch.clamp(torch.as_tensor(count, device=total.device), min=1)
+        alone = num_items_in_batch is None  # nobody counted a window: this batch is all there is
+        if alone:
+            num_items_in_batch, self.corpus_count = self._counts(inputs)
+        count = torch.as_tensor(num_items_in_batch).clamp(min=1).to(inputs["labels"].device)
+        total, terms, looked = self._sums(model, inputs, count / self.corpus_count.clamp(min=1))
         if model.training:
-            self.memory.add({name: value / count for name, value in terms.items()})
+            self.memory.add(*({n: v / count for n, v in x.items()} for x in (terms, looked)))
         # DDP averages gradients over ranks, but the count is their total: undo the average.
-        ranks = 1 if num_items_in_batch is None else self.accelerator.num_processes
-        loss = total / count * ranks
+        loss = total / count * (1 if alone else self.accelerator.num_processes)
         return (loss, None) if return_outputs else loss
 
-    def _sums(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the loss over a batch, with gradient, and of each of its terms, without."""
-        where = supervised(batch["labels"])
+    def _sums(
+        self, model: nn.Module, batch: Batch, corpus: float | Tensor = 1.0, validating: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The loss summed over a batch, with gradient; its terms, and what the method saw, without.
+
+        Args:
+            model: The student, as the Trainer has wrapped it.
+            batch: Padded sequences.
+            corpus: What a token of plain text weighs.
+            validating: Take the method's loss of given text, and add the likelihood of the labels
+                to the terms; an evaluation does not use the first result.
+        """
+        where, labels = supervised(batch["labels"]), Labels.of(batch)
+        method, step = self.now()
         target = None
-        if self.method.imitates:
+        if method.imitates:
             assert self.teacher is not None
             with span("teacher"):
                 target = self.teacher(batch, where)
-        row = where.nonzero()[:, 0]
-        label, author = batch["labels"][:, 1:][where], batch["author"][row]
-        weight = torch.ones(len(row), device=row.device)
-        if self.method.reduction == "sequences":
-            weight = weight / where.sum(-1)[row]
-        step = self.step()
-
-        def losses(chunks: Iterable[slice]) -> Iterator[RowLoss]:
-            chunks = list(chunks)
-            targets = itertools.repeat(None) if target is None else target.chunks(chunks)
-            for rows, part in zip(chunks, targets, strict=False):
-                yield self._row_loss(part, label[rows], row[rows], author[rows], step)
-
         with span("student"):
             hidden = last_hidden(model, batch)[:, :-1][where]
+        weight = labels.weights(method.reduction, corpus)
+
+        def loss(tokens: Tokens) -> dict[str, Tensor]:
+            if validating:
+                return {**method.validation_loss(tokens, step), OBSERVED: tokens.nll()}
+            return method.loss(tokens, step)
+
         with span("loss"):
             head = head_of(model, self.vocabulary)
-            total, terms = linear_loss(hidden, head, losses, weight=weight)
+            looked: dict[str, Tensor] = {}
+            if method.looks and not validating:
+                assert target is not None
+                looked = method.look(labels.scored(hidden, head, target), step)
+                labels = replace(labels, given={**labels.given, **looked})
+            total, terms = linear_loss(hidden, head, labels.losses(target, loss), weight=weight)
         sound = total.isfinite() & hidden.isfinite().all()  # a soft-capped head hides infinity
         if not sound:
             folder, training = Path(self.args.output_dir), model.training
             raise not_finite(folder, step, training, batch, where, hidden, target, terms)
-        return total, {name: (value * weight).sum() for name, value in terms.items()}
+        terms, looked = (
+            {name: (value * weight).sum() for name, value in x.items()} for x in (terms, looked)
+        )
+        return total, terms, looked
 
-    def _row_loss(
-        self, target: Target | None, label: Tensor, row: Tensor, author: Tensor, step: Step
-    ) -> RowLoss:
-        """The method's loss of one chunk, block by block."""
-
-        def row_loss(logits: Tensor, block: slice) -> Mapping[str, Tensor]:
-            part = None if target is None else target[block]
-            tokens = Tokens(logits, part, label[block], row[block], author[block])
-            return self.method.loss(tokens, step)
-
-        return row_loss
-
-    def _count(self, labels: Tensor) -> Tensor:
-        """What the sum is divided by: supervised tokens, or sequences that have any."""
-        where = supervised(labels)
-        if self.method.reduction == "sequences":
-            where = where.any(-1)
-        return where.sum().float()
+    def _counts(self, batch: Batch) -> Tensor:
+        """Supervised tokens, or sequences that have any; and, beside them, tokens of plain text."""
+        where = supervised(batch["labels"])
+        corpus = batch["author"] == Author.CORPUS
+        own = where[~corpus].any(-1) if self.method.reduction == "sequences" else where[~corpus]
+        return torch.stack([own.sum(), where[corpus].sum()]).float()
 
     def _pad(self, rows: Rows[Sequence]) -> Batch:
         return collate(rows, self.pad, self.processing_class.padding_side)
@@ -255,8 +287,8 @@ class DistillTrainer(Trainer):
             if start >= len(mine):
                 batch["labels"] = torch.full_like(batch["labels"], -100)
             with self.accelerator.autocast():
-                _, terms = self._sums(self.model, batch)
-            for name, value in {"count": self._count(batch["labels"]), **terms}.items():
+                _, terms, _ = self._sums(self.model, batch, validating=True)
+            for name, value in {"count": self._counts(batch)[0], **terms}.items():
                 totals[name] = totals.get(name, 0.0) + value
         count, *sums = (
             self.accelerator.reduce(totals[k]).item()
@@ -266,7 +298,10 @@ class DistillTrainer(Trainer):
         means = {
             f"{metric_key_prefix}_{n}": s / max(count, 1) for n, s in zip(names, sums, strict=True)
         }
+        observed = means.pop(f"{metric_key_prefix}_{OBSERVED}", None)
         metrics = {f"{metric_key_prefix}_loss": sum(means.values()), **means}
+        if observed is not None:
+            metrics[f"{metric_key_prefix}_{OBSERVED}"] = observed
         return EvalLoopOutput(None, None, metrics, len(dataset))
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

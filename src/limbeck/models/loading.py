@@ -1,30 +1,18 @@
-"""From a recipe's words to tokenizers and models."""
+"""From a recipe's words to tokenizers, configurations and weights."""
 
 import contextlib
-import functools
-import hashlib
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limbeck.data import character_tokenizer
 from limbeck.errors import RequestError
-from limbeck.recipe import Lora, ModelSpec
+from limbeck.models.layers import keep_layers, kept_layers
+from limbeck.models.places import place
+from limbeck.recipe import ModelSpec
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-
-def place(spec: ModelSpec) -> str | None:
-    """Hub id or folder to load from; a finished run means the student it made."""
-    if spec.model is None:
-        return None
-    folder = Path(spec.model).expanduser()
-    if (folder / "student" / "config.json").is_file():
-        return str(folder / "student")
-    return str(folder) if folder.exists() else spec.model
 
 
 def load_tokenizer(spec: ModelSpec, name: str) -> "PreTrainedTokenizerBase | None":
@@ -104,11 +92,12 @@ def load_model(
             model = AutoModelForCausalLM.from_config(
                 config, trust_remote_code=spec.trust_remote_code
             )
-        return model if dtype in ("auto", "float32") else model.to(getattr(torch, dtype))
-    with _loading(name, source, "weights"):
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, **_where_from(spec)
-        )
+        model = model if dtype in ("auto", "float32") else model.to(getattr(torch, dtype))
+    else:
+        with _loading(name, source, "weights"):
+            model = AutoModelForCausalLM.from_pretrained(
+                source, dtype=dtype, use_safetensors=True, **_where_from(spec)
+            )
     if spec.layers is not None:
         keep_layers(
             model, kept_layers(spec, model.config.get_text_config().num_hidden_layers, name)
@@ -121,76 +110,27 @@ def load_model(
     return model
 
 
-def device() -> "torch.device":
-    """Where models work: this process's accelerator, or the CPU."""
-    import torch
-
-    found = torch.accelerator.current_accelerator()
-    if found is None:
-        return torch.device("cpu")
-    return torch.device(found.type, int(os.environ.get("LOCAL_RANK", "0")))
-
-
-@contextlib.contextmanager
-def matmul_precision(name: str) -> Iterator[None]:
-    """How products of float32 tensors are computed while some work runs.
+def load_adapters(model: Any, folders: Mapping[str, Path], name: str) -> Any:
+    """Put PEFT adapters on one base, side by side and frozen; the first is active.
 
     Args:
-        name: ``highest`` is float32; ``high`` and ``medium`` let the machine's matrix units round
-            the factors (TensorFloat-32, bfloat16) and add up in float32.
+        model: The base; it is changed in place.
+        folders: Adapter names, without dots, and where they lie.
+        name: ``student`` or ``teacher``, for messages.
+
+    Raises:
+        RequestError: One cannot be loaded on this base.
     """
-    import torch
+    from peft import PeftModel
 
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(name)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def kept_layers(spec: ModelSpec, total: int, name: str) -> list[int]:
-    """Indices of the decoder layers that stay; first and last always do with ``every_second``."""
-    if spec.layers == "every_second":
-        half = max(1, total // 2)
-        return [round(i * (total - 1) / max(half - 1, 1)) for i in range(half)]
-    assert isinstance(spec.layers, list)
-    wrong = [i for i in spec.layers if not 0 <= i < total]
-    if wrong or not spec.layers:
-        raise RequestError(
-            f"there is no layer {wrong}",
-            where=f"{name}.layers",
-            mend=f"layers are 0 to {total - 1}",
-        )
-    return sorted(set(spec.layers))
-
-
-def keep_layers(model: Any, kept: list[int]) -> None:
-    """Drop all decoder layers but ``kept``, in place."""
-    from torch import nn
-
-    text = model.config.get_text_config()
-    for module in model.modules():
-        for key, child in list(module.named_children()):
-            if isinstance(child, nn.ModuleList) and len(child) == text.num_hidden_layers:
-                setattr(module, key, nn.ModuleList(child[i] for i in kept))
-    if getattr(text, "layer_types", None):
-        text.layer_types = [text.layer_types[i] for i in kept]
-    text.num_hidden_layers = len(kept)
-    for index, layer in enumerate(_layers(model, len(kept))):
-        for part in layer.modules():  # the key-value cache is addressed by this number
-            if hasattr(part, "layer_idx"):
-                part.layer_idx = index
-
-
-def add_lora(model: Any, lora: Lora) -> Any:
-    """Wrap a model so that only a fresh adapter trains.
-
-    The head is left out: the loss reads it as one matrix.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora.model_dump()))
+    wrapped: Any = None
+    for adapter, folder in folders.items():
+        with _loading(name, str(folder), "adapter"):
+            if wrapped is None:
+                wrapped = PeftModel.from_pretrained(model, folder, adapter_name=adapter)
+            else:
+                wrapped.load_adapter(folder, adapter_name=adapter)
+    return wrapped
 
 
 def parameters(model: Any) -> int:
@@ -205,37 +145,6 @@ def parameters_of(config: Any) -> int:
 
     with torch.device("meta"):
         return parameters(AutoModelForCausalLM.from_config(config))
-
-
-def fingerprint(spec: ModelSpec) -> str:
-    """A hash of what a spec loads: of the files of a folder, of the words for a hub id."""
-    digest = hashlib.blake2b(spec.model_dump_json(exclude={"sft"}).encode(), digest_size=16)
-    for source in (place(spec), spec.adapter):
-        folder = Path(source) if source else None
-        if folder and folder.is_dir():
-            for file in sorted(folder.glob("*")):
-                if file.suffix in (".safetensors", ".json"):
-                    digest.update(file.name.encode())
-                    digest.update(file_hash(file))
-    return digest.hexdigest()
-
-
-def file_hash(file: Path) -> bytes:
-    """Of what a file holds. Weights are large: unless it has changed, it is read once."""
-    stat = file.stat()
-    return _file_hash(file, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.cache
-def _file_hash(file: Path, size: int, modified: int) -> bytes:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").digest()
-
-
-def _layers(model: Any, count: int) -> Any:
-    from torch import nn
-
-    return next(m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count)
 
 
 def _special_ids(tokenizer: Any) -> dict[str, Any]:
