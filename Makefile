@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Processes that share the tests, by file; each computes on one thread.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -28,7 +30,7 @@ demo: $(VENV)/.user ## Install and run the quickstart; ends with a report
 
 .PHONY: test
 test: $(READY) check ## Install, check and run the fast tests (what CI runs)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(READY) ## The tests that take minutes: whole demo, real models, kill -9 at random moments

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import Report
+from limbeck.methods import METHODS
+from limbeck.recipe import build_method, parse_recipe
 
 MODEL = {
     "model_type": "llama",
@@ -23,14 +25,19 @@ MODEL = {
 }
 TEACHER = MODEL | {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 3}
 STUDENT = MODEL | {"hidden_size": 128, "intermediate_size": 344, "num_hidden_layers": 2}
-PROBLEMS: dict[str, Any] = {"source": "chain_arithmetic", "options": {"terms": [4, 4]}, "chat": True}
+PROBLEMS: dict[str, Any] = {
+    "source": "chain_arithmetic",
+    "options": {"terms": [4, 4]},
+    "chat": True,
+}
 BATCH = {"per_device_train_batch_size": 16, "weight_decay": 0.01}
-# A corpus of the same kind of text, for the variants with a language-modelling term.
+# Beside the methods at their defaults.
 VARIANTS: dict[str, dict[str, Any]] = {
     "scd, adaptive weights": {"name": "scd", "adaptive_weight": True},
     "kd, teacher's text": {"name": "kd", "source": "teacher"},
     "opd, sampled": {"name": "opd", "estimator": "sampled"},
 }
+CONTESTANTS = {name: {"name": name} for name in METHODS if name != "custom"} | VARIANTS
 
 
 def preparation(seed: int, folder: Path) -> dict[str, Any]:
@@ -49,19 +56,19 @@ def preparation(seed: int, folder: Path) -> dict[str, Any]:
         "student": {
             "config": STUDENT,
             "tokenizer": "characters",
-            "sft": {"training": {"max_steps": 300, "learning_rate": 1.0e-3, **BATCH}},
+            "sft": {"training": {"max_steps": 700, "learning_rate": 1.0e-3, **BATCH}},
         },
-        "data": PROBLEMS | {"rows": 2300, "test_rows": 500},
+        "data": PROBLEMS | {"rows": 2300, "test_rows": 300},
         "method": "kd",
         "seed": seed,
         "output": str(folder),
     }
 
 
-def contest(method: dict[str, Any], seed: int, folder: Path, made: Path, steps: int) -> dict[str, Any]:
+def contest(
+    method: dict[str, Any], seed: int, folder: Path, made: Path, steps: int
+) -> dict[str, Any]:
     """The recipe of one method."""
-    from limbeck.recipe import build_method
-
     built = build_method(method)
     teacher: dict[str, Any] = {"model": str(made / "teacher")}
     if built.needs_path:
@@ -69,7 +76,7 @@ def contest(method: dict[str, Any], seed: int, folder: Path, made: Path, steps: 
     recipe = {
         "teacher": teacher,
         "student": str(made / "start"),
-        "data": PROBLEMS | {"rows": 2300, "test_rows": 500},
+        "data": PROBLEMS | {"rows": 2300, "test_rows": 300},
         "method": method,
         "seed": seed,
         "output": str(folder),
@@ -84,18 +91,17 @@ def contest(method: dict[str, Any], seed: int, folder: Path, made: Path, steps: 
 
 def main() -> None:
     args = _arguments()
-    from limbeck.methods import METHODS
-    from limbeck.recipe import parse_recipe
-    from limbeck.run import distill
+    from limbeck.run import distill  # takes seconds, and --help needs none of it
     from limbeck.run.preparation import prepare
 
-    contestants = {n: {"name": n} for n in METHODS if n != "custom"} | VARIANTS
     found: dict[str, list[dict[str, Any]]] = {}
     for seed in args.seeds:
         made = args.output / str(seed) / "made"
         prepare(parse_recipe(preparation(seed, made)))
-        for name, method in contestants.items():
-            folder = args.output / str(seed) / name.replace(", ", "-").replace(" ", "-").replace("'", "")
+        for name, method in CONTESTANTS.items():
+            folder = (
+                args.output / str(seed) / name.replace(", ", "-").replace(" ", "-").replace("'", "")
+            )
             chosen = not args.methods or name in args.methods
             if not chosen and not (folder / "results.json").exists():
                 continue
@@ -116,9 +122,9 @@ def table(found: dict[str, list[dict[str, Any]]], args: argparse.Namespace) -> R
     sft = [_accuracy(r) for r in found["sft"]] if "sft" in found else before
     report = Report(
         f"Every method on one pair, {len(first)} seed(s)",
-        f"Sums of four terms, with working; 2,300 problems with gold solutions, 500 held out. The "
+        f"Sums of four terms, with working; 2,300 problems with gold solutions, 300 held out. The "
         f"teacher (2.1 million parameters) has {_many(teacher)} right, the student (0.4 million) "
-        f"{_many(before)} after its fine-tuning of 300 steps, from which every method goes on for "
+        f"{_many(before)} after its fine-tuning of 700 steps, from which every method goes on for "
         f"{args.steps} updates at batch 16, learning rate 5e-4, with its own defaults. Read a row: "
         "mean accuracy over seeds (each seed), gap recovered = (student - sft) / (teacher - sft) of "
         "the means, share of held-out positions where student and teacher find the same token "
@@ -162,7 +168,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=400, help="student updates of each method")
+    parser.add_argument("--steps", type=int, default=200, help="student updates of each method")
     parser.add_argument("--methods", nargs="+", help="only these; others count where they are done")
     parser.add_argument("--output", type=Path, default=Path("runs/arena"))
     parser.add_argument("--table", type=Path, help="where the Markdown goes")

@@ -57,9 +57,14 @@ class Schedule(abc.ABC):
         """The smallest and the largest value it can take."""
         return min(self.start, self.end), max(self.start, self.end)
 
+    def at(self, moment: Moment, state: State) -> float:
+        """The number now; rounding does not carry it beyond its bounds, which have been checked."""
+        low, high = self.bounds
+        return min(max(self.value(moment, state), low), high)
+
     @abc.abstractmethod
     def value(self, moment: Moment, state: State) -> float:
-        """The number now."""
+        """The number now, as the formula has it."""
 
     def init(self) -> State:
         """What it remembers before the first step."""
@@ -130,6 +135,9 @@ class Sawtooth(Schedule):
     DistiLLM-2's Algorithm 1 writes its beta so, read literally: it rises again in every round.
     """
 
+    def __post_init__(self) -> None:
+        _check_rising(self)
+
     def value(self, moment: Moment, state: State) -> float:
         """See `Schedule.value`."""
         reached = (moment.round + 1) / moment.rounds + moment.within_round
@@ -153,6 +161,9 @@ class LossDriven(Schedule):
     rate: float = 5e-4
     momentum: float = 0.99
 
+    def __post_init__(self) -> None:
+        _check_rising(self)
+
     def value(self, moment: Moment, state: State) -> float:
         """See `Schedule.value`."""
         return state["t"]
@@ -168,7 +179,7 @@ class LossDriven(Schedule):
         if before is not None:
             delta = (before - loss) / (before + 1e-15)
             m = self.momentum * m + (1 - self.momentum) * delta
-            t += self.rate * _sigmoid(m) * (1 - t)
+            t += self.rate * _sigmoid(m) * max(0.0, 1 - t)
         return {"t": min(self.end, max(line, t)), "m": m, "loss": loss}
 
 
@@ -190,6 +201,9 @@ class ValidationDriven(Schedule):
 
     METRIC: ClassVar = "eval_label_nll"
 
+    def __post_init__(self) -> None:
+        _check_rising(self)
+
     def value(self, moment: Moment, state: State) -> float:
         """See `Schedule.value`."""
         return state["value"]
@@ -200,7 +214,9 @@ class ValidationDriven(Schedule):
 
     def on_evaluation(self, state: State, metrics: Mapping[str, float]) -> State:
         """The first evaluation, before any training, is only remembered."""
-        loss, before = metrics[self.METRIC], state.get("loss")
+        loss, before = metrics.get(self.METRIC), state.get("loss")
+        if loss is None:  # an evaluation of something else
+            return state
         if before is None:
             return {**state, "loss": loss}
         rose = loss >= before + self.tolerance
@@ -248,6 +264,13 @@ def words(schedule: Schedule) -> dict[str, Any]:
 def keys(cls: type[Schedule]) -> dict[str, str]:
     """The words that a recipe may use for a schedule, and the fields they mean."""
     return {_WORDS.get(f.name, f.name): f.name for f in fields(cls)}
+
+
+def _check_rising(schedule: Schedule) -> None:
+    if schedule.start > schedule.end:
+        raise ValueError(
+            f"this schedule can only rise, and goes from {schedule.start:g} to {schedule.end:g}"
+        )
 
 
 def _sigmoid(x: float) -> float:

@@ -1,127 +1,32 @@
-"""Two models, one text: whose token stands where, and how often."""
+"""Two models, one text: drawn as it should be, and the models left as they were."""
 
 import pytest
 import torch
-from transformers import GPT2Config
 
-from limbeck.engines import Completion, Interleaved, Sampling
-from limbeck.engines.interleave import check
-from limbeck.engines.pair import TEACHER, Pair
-from limbeck.engines.sampler import filtered, uniforms
+from limbeck.engines import Sampling
+from limbeck.engines.pair import Pair
+from limbeck.engines.sampler import uniforms
 from limbeck.engines.transformers import TransformersEngine
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, RequestError
 from limbeck.targets import ModelTeacher
 
 from .families import CONFIGS, OTHERS, build
-from .test_sampler import p_value
-
-PAD, EOS, VOCABULARY = 0, 1, 32
-PLAIN = Sampling(12)
-WARPED = Sampling(12, 0.7, 0.8, 20)
-LENGTHS = (2, 7, 1, 4, 12, 3, 3, 9)
-
-
-def prompts(lengths=LENGTHS, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    return [torch.randint(2, VOCABULARY, (n,), generator=g).tolist() for n in lengths]
-
-
-def models(family="llama", other=None, scale=0.5):
-    """A student and a teacher in float64 that differ, and neither is sure of itself."""
-    built = [build(CONFIGS[name], seed) for seed, name in enumerate((family, other or family))]
-    for model in built:
-        if "gemma2" not in model.config.model_type:  # its mask overflows in float64
-            model.double()
-        with torch.no_grad():
-            model.get_output_embeddings().weight.mul_(scale)
-    return built
-
-
-@torch.no_grad()
-def next_logits(model, ids):
-    return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1, :VOCABULARY]
-
-
-def mass_of(logits, sampling):
-    """Temperature, top-k, top-p, in float64."""
-    if sampling.temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(), len(logits)).double()
-    scores = filtered(logits[None] / sampling.temperature, sampling.top_k, sampling.top_p)
-    return scores.softmax(-1)[0]
-
-
-def drawn(mass, uniform):
-    return int(torch.searchsorted(mass.cumsum(0), uniform * mass.sum(), right=True))
-
-
-def top(logits, k):
-    return set(logits.argsort(descending=True)[:k].tolist())
-
-
-def one_by_one(student, teacher, prompt, numbers, limit, k, ends, sampling, teacher_sampling):
-    """The algorithm without blocks, batches or caches: the whole text through both for a token."""
-    tokens, log_probs, by_student = [], [], []
-    for u, v in zip(*numbers, strict=True):
-        text = [*prompt, *tokens]
-        raw = next_logits(teacher, text)
-        q, p = mass_of(next_logits(student, text), sampling), mass_of(raw, teacher_sampling)
-        proposal, inside = drawn(q, u), top(raw, k)
-        by_student.append(proposal in inside)
-        tokens.append(proposal if by_student[-1] else drawn(p, v))
-        likely = q[tokens[-1]] if tokens[-1] in inside else 0
-        missing = sum(mass for i, mass in enumerate(q) if i not in inside)
-        log_probs.append(float((likely + missing * p[tokens[-1]]).log()))
-        if tokens[-1] in ends or len(tokens) == limit:
-            break
-    return Interleaved(
-        tuple(tokens), tuple(log_probs), tokens[-1] in ends, by_student=tuple(by_student)
-    )
-
-
-def expected(pair, batch, k, ends, seed=0, sampling=PLAIN, teacher_sampling=None):
-    """What `one_by_one` makes of all prompts."""
-    limit = sampling.max_new_tokens
-    numbers = [uniforms(len(batch), limit, s) for s in (seed, seed ^ TEACHER)]
-    rest = (limit, k, ends, sampling, teacher_sampling or sampling)
-    return [
-        one_by_one(*pair, prompt, [u[i] for u in numbers], *rest) for i, prompt in enumerate(batch)
-    ]
-
-
-def assert_same(ours, theirs):
-    assert [c.tokens for c in ours] == [c.tokens for c in theirs]
-    assert [c.finished for c in ours] == [c.finished for c in theirs]
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(
-            torch.tensor(one.log_probs), torch.tensor(other.log_probs), rtol=1e-4, atol=1e-4
-        )
-        if isinstance(one, Interleaved):
-            assert one.by_student == other.by_student
-
-
-@pytest.mark.parametrize(
-    ("student", "teacher"),
-    [(family, family) for family in CONFIGS if family != "llama, eager"]
-    + [("mistral, sliding", "gpt2"), ("opt", "gemma2, capped and sliding")],
+from .one_by_one import (
+    EOS,
+    PAD,
+    PLAIN,
+    VOCABULARY,
+    WARPED,
+    assert_same,
+    drawn,
+    expected,
+    mass_of,
+    models,
+    next_logits,
+    prompts,
+    top,
 )
-def test_a_block_at_a_time_is_a_token_at_a_time(student, teacher):
-    """Rows of which different numbers are accepted would read each other's leftovers."""
-    pair, ends = models(student, teacher), {EOS, 7}
-    theirs = expected(pair, prompts(), 6, ends)
-    assert_same(Pair(*pair, PAD, ends).interleaved(prompts(), PLAIN, 0, k=6, block=5), theirs)
-    accepted = [c.accepted for c in theirs]
-    assert 0 < sum(accepted) < sum(c.proposed for c in theirs) and len(set(accepted)) > 2
-    assert {c.finished for c in theirs} == {True, False}
-
-
-@pytest.mark.parametrize("k", [1, 4, 12])
-def test_the_text_does_not_depend_on_the_block(k):
-    """A setting for speed would be another method; 50 is more than there is left to write."""
-    pair = models()
-    theirs = expected(pair, prompts(), k, {EOS})
-    for block in (1, 2, 7, 12, 50):
-        ours = Pair(*pair, PAD, {EOS}).interleaved(prompts(), PLAIN, 0, k=k, block=block)
-        assert_same(ours, theirs)
+from .test_sampler import p_value
 
 
 def test_the_text_does_not_depend_on_the_batch():
@@ -146,18 +51,6 @@ def test_the_pad_id_is_not_read():
 
 
 @pytest.mark.parametrize("sampling", [PLAIN, WARPED, Sampling(12, 0.0)])
-def test_with_all_of_the_vocabulary_the_student_writes_alone(sampling):
-    """SKD with k = V is on-policy distillation, and the ablation between them needs it exactly."""
-    student, teacher = models()
-    ours = Pair(student, teacher, PAD, {EOS}).interleaved(
-        prompts(), sampling, 5, k=VOCABULARY, block=5
-    )
-    alone = TransformersEngine(student, PAD, {EOS}).generate(prompts(), sampling, 5)
-    assert [c.tokens for c in ours] == [c.tokens for c in alone]
-    assert all(all(c.by_student) and c.accepted == c.proposed == len(c.tokens) for c in ours)
-
-
-@pytest.mark.parametrize("sampling", [PLAIN, WARPED, Sampling(12, 0.0)])
 def test_the_ends_of_the_mixture_are_student_and_teacher(sampling):
     pair = models()
     for alpha, model in enumerate(pair):
@@ -168,66 +61,11 @@ def test_the_ends_of_the_mixture_are_student_and_teacher(sampling):
             assert_same(ours, alone)
 
 
-def test_one_likeliest_token_of_a_greedy_teacher_is_its_greedy_text():
-    student, teacher = models()
-    ours = Pair(student, teacher, PAD, {EOS}).interleaved(
-        prompts(), PLAIN, 0, k=1, block=5, teacher_sampling=Sampling(temperature=0.0)
-    )
-    greedy = TransformersEngine(teacher, PAD, {EOS}).generate(prompts(), Sampling(12, 0.0), 0)
-    assert [c.tokens for c in ours] == [c.tokens for c in greedy]
-    assert 0 < sum(c.accepted for c in ours) < sum(c.proposed for c in ours)
-
-
-@pytest.mark.parametrize(
-    "teacher_sampling", [None, Sampling(3, 0.2, 0.5)], ids=["same", "own, a nucleus below k"]
-)
-def test_who_wrote_what_can_be_recounted(teacher_sampling):
-    """The acceptance rate is reported, and the rule is the raw logits' (the nucleus has 1 or 2)."""
-    student, teacher = models()
-    k, sampling = 8, Sampling(12, 0.9, 0.9)
-    ours = Pair(student, teacher, PAD, {EOS}).interleaved(
-        prompts(), sampling, 2, k=k, block=4, teacher_sampling=teacher_sampling
-    )
-    numbers = uniforms(len(prompts()), 12, 2)
-    outside_nucleus = 0
-    for prompt, row, c in zip(prompts(), numbers, ours, strict=True):
-        accepted = 0
-        for i, (token, own) in enumerate(zip(c.tokens, c.by_student, strict=True)):
-            text = [*prompt, *c.tokens[:i]]
-            raw = next_logits(teacher, text)
-            proposal = drawn(mass_of(next_logits(student, text), sampling), row[i])
-            p = mass_of(raw, teacher_sampling or sampling)
-            assert own == (proposal in top(raw, k))
-            assert token == proposal if own else p[token] > 0
-            outside_nucleus += own and p[token] == 0
-            accepted += own
-        assert (c.accepted, c.proposed) == (accepted, len(c.tokens))
-    assert outside_nucleus > 5 or teacher_sampling is None
-    theirs = expected((student, teacher), prompts(), k, {EOS}, 2, sampling, teacher_sampling)
-    assert_same(ours, theirs)
-
-
-def test_what_ties_is_inside_and_what_is_impossible_is_not():
-    """A teacher with fewer than k possible tokens would let anything through."""
-    inf = torch.inf
-    logits = torch.tensor([[2.0, 1.0, 1.0, 0.0], [2.0, -inf, -inf, -inf]]).repeat_interleave(4, 0)
-    proposals = torch.arange(4).repeat(2)
-    q = torch.full((8, 4), 0.25)
-    tokens, log_probs, accepted = check(
-        logits[:, None], q[:, None], proposals[:, None], 2, Sampling(), torch.zeros(8, 1).double()
-    )
-    assert accepted.tolist() == [True, True, True, False, True, False, False, False]
-    assert tokens.tolist() == [0, 1, 2, 0, 0, 0, 0, 0]
-    p = logits[0].softmax(0)
-    alike = (0.25 + 0.25 * p[[0, 1, 2, 0]]).log()
-    torch.testing.assert_close(log_probs, torch.cat([alike, torch.zeros(4)]))
-
-
 N = 20_000
 PROMPT = [4, 5]
 
 
-def share_of(write, **how):
+def counts_of(write, **how):
     done = write([PROMPT] * N, Sampling(1, batch_size=N), 0, **how)
     return torch.bincount(torch.tensor([c.tokens[0] for c in done]), minlength=VOCABULARY).numpy()
 
@@ -238,15 +76,13 @@ def test_tokens_are_drawn_as_often_as_they_should_be():
     q, p = (next_logits(model, PROMPT).softmax(0) for model in pair)
     assert 0.5 * (p - q).abs().sum() > 0.3
     both = Pair(*pair, PAD, ())
-    assert p_value(share_of(both.mixed, alpha=0.4), (0.4 * p + 0.6 * q).numpy()) > 1e-3
-    assert p_value(share_of(both.interleaved, k=VOCABULARY, block=5), q.numpy()) > 1e-3
+    assert p_value(counts_of(both.mixed, alpha=0.4), (0.4 * p + 0.6 * q).numpy()) > 1e-3
+    assert p_value(counts_of(both.interleaved, k=VOCABULARY, block=5), q.numpy()) > 1e-3
     inside = torch.zeros(VOCABULARY).index_fill(0, torch.tensor(list(top(p, 8))), 1)
     kept = q * inside
-    assert (
-        p_value(share_of(both.interleaved, k=8, block=5), (kept + (1 - kept.sum()) * p).numpy())
-        > 1e-3
-    )
-    assert p_value(share_of(both.interleaved, k=8, block=5), q.numpy()) < 1e-3
+    counts = counts_of(both.interleaved, k=8, block=5)
+    assert p_value(counts, (kept + (1 - kept.sum()) * p).numpy()) > 1e-3
+    assert p_value(counts, q.numpy()) < 1e-3
 
 
 @pytest.mark.parametrize("sampling", [PLAIN, WARPED])
@@ -274,43 +110,6 @@ def test_no_row_is_longer_than_it_may_be(limit):
     ):
         assert {len(c.tokens) for c in done} == {len(c.log_probs) for c in done} == {limit}
         assert not any(c.finished for c in done)
-
-
-def test_an_end_inside_a_block_is_the_end():
-    """What the student proposed behind its own end would become text."""
-    pair = models()
-    free = expected(pair, prompts(), VOCABULARY, ())
-    ends = {row.tokens[i % 4] for i, row in enumerate(free[:4])}  # one ends at once, the next later
-    done = Pair(*pair, PAD, ends).interleaved(prompts(), PLAIN, 0, k=VOCABULARY, block=8)
-    for c, row in zip(done, free, strict=True):
-        stop = next((i + 1 for i, t in enumerate(row.tokens) if t in ends), 12)
-        assert c.tokens == row.tokens[:stop] and c.finished == (c.tokens[-1] in ends)
-    assert len({len(c.tokens) for c in done}) > 3
-
-
-def test_a_table_of_positions_is_not_left():
-    """A row that is full is fed on with the others, beyond the last position that GPT-2 knows."""
-    config = GPT2Config(
-        vocab_size=32, n_embd=16, n_layer=1, n_head=2, n_positions=16, initializer_range=0.4
-    )
-    pair, batch = (build(config, 0).double(), build(config, 1).double()), prompts((4,) * 6)
-    done = Pair(*pair, PAD, ()).interleaved(batch, PLAIN, 0, k=6, block=5)
-    assert_same(done, expected(pair, batch, 6, ()))
-
-
-def test_the_teacher_looks_once_at_a_block_and_nothing_is_read_twice():
-    """It is the larger of the two; token by token it would cost as much as its own text."""
-    student, teacher = models()
-    read = {student: [], teacher: []}
-    for model in read:
-        model.register_forward_pre_hook(
-            lambda m, args, kwargs: read[m].append(kwargs["input_ids"].shape[1]), with_kwargs=True
-        )
-    Pair(student, teacher, PAD, ()).interleaved(
-        prompts((7, 7)), Sampling(20), 0, k=VOCABULARY, block=5
-    )
-    assert read[teacher] == [7 + 4, 5, 5, 5]
-    assert read[student] == [7] + [1] * 19
 
 
 def test_real_ids_only():
@@ -417,13 +216,16 @@ def test_settings_that_mean_nothing_are_refused():
         pair.mixed(prompts(), PLAIN, 0, alpha=1.5)
 
 
+def test_two_cannot_search_with_beams():
+    """The setting would be passed over in silence."""
+    pair, beams = Pair(*models(), PAD, {EOS}), Sampling(4, num_beams=3)
+    for write, how in ((pair.mixed, {"alpha": 0.3}), (pair.interleaved, {"k": 5, "block": 4})):
+        with pytest.raises(RequestError) as told:
+            write(prompts(), beams, 0, **how)
+        assert told.value.where == "generation.num_beams"
+
+
 def test_no_prompts_no_text():
     pair = Pair(*models(), PAD, {EOS})
     assert pair.mixed([], PLAIN, 0, alpha=0.5) == []
     assert pair.interleaved([], PLAIN, 0, k=5, block=5) == []
-
-
-def test_a_text_knows_how_much_of_it_was_accepted():
-    text = Interleaved((5, 6, 7), None, True, (True, False, True))
-    assert (text.proposed, text.accepted) == (3, 2)
-    assert isinstance(text, Completion)

@@ -280,3 +280,25 @@ def test_a_student_with_an_adapter_writes_with_it(llama):
 
 def test_no_prompts_no_completions(llama):
     assert TransformersEngine(llama(0), PAD, {EOS}).generate([], SAMPLED, 0) == []
+
+
+def test_a_beam_search_finds_the_likeliest_text(llama):
+    """With as many beams as tokens, two steps are searched exhaustively."""
+    model = llama(0).double()
+    engine = TransformersEngine(model, pad=0, eos=[], vocabulary=32)
+    prompts = [(3, 4, 5), (7,), (9, 2)]
+    found = engine.generate(prompts, Sampling(max_new_tokens=2, num_beams=32), seed=0)
+    for prompt, completion in zip(prompts, found, strict=True):
+        first = model(torch.tensor([prompt])).logits[0, -1].log_softmax(-1)
+        each = torch.tensor([[*prompt, token] for token in range(32)])
+        second = model(each).logits[:, -1].log_softmax(-1)
+        best = int((first[:, None] + second).argmax())
+        assert completion.tokens == (best // 32, best % 32)
+        assert completion.log_probs is None
+
+
+def test_beams_never_leave_the_tokenizer(llama):
+    """A padded head has rows that are no tokens."""
+    engine = TransformersEngine(llama(0), pad=0, eos=[1], vocabulary=20)
+    done = engine.generate([(3, 4), (5,)], Sampling(max_new_tokens=6, num_beams=4), seed=0)
+    assert all(token < 20 for c in done for token in c.tokens)

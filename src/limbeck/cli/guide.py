@@ -22,7 +22,7 @@ INTRODUCTION = """\
 
 `limbeck methods` lists them, `limbeck methods NAME` shows one in full, `--json` is for machines. p is the teacher's
 distribution, q the student's; a reduction over tokens is over the supervised tokens of the global batch. Every number
-of a method may also be a schedule, `beta: {schedule: linear, from: 0.5, to: 0.75}`: see [schedules](../recipe.md#schedules).
+of a method may also be a [schedule](../recipe.md#schedules), `beta: {schedule: linear, from: 0.5, to: 0.75}`.
 
 These pages are written from the code by `make guide`; the tests check that they are up to date.
 
@@ -51,12 +51,12 @@ def page(name: str) -> str:
         parts.append("## Options\n\n" + _table(("option", "default", "meaning"), rows))
     parts.append("## The algorithm, as it runs\n\n" + _algorithm(METHODS[name]))
     if found["deviations"]:
-        rows = [
+        does = [
             (d["code"], d["does"], d["here"], f"`{d['option']}`" if d["option"] else "")
             for d in found["deviations"]
         ]
         head = ("whose", "does", "here", "to get theirs")
-        parts.append("## What released code does\n\n" + _table(head, rows))
+        parts.append("## What released code does\n\n" + _table(head, does))
     return "\n\n".join(parts) + "\n"
 
 

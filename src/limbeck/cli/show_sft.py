@@ -19,6 +19,9 @@ def show_prepared(prepared: "Prepared") -> None:
         text = f"{_WHO[name]:<8} {log['steps']:,} steps, {log['supervised_tokens']:,} tokens"
         out.print(f"{text}{_validation(log)}\n         {folder / name}", soft_wrap=True)
     if prepared.path is not None:
+        rows = prepared.path["rows"]
+        on = f", on {rows:,} validation rows" if rows else ""
+        out.print(f"checkpoints of the teacher{on}:", soft_wrap=True)
         out.print(_checkpoints(prepared.path))
     recipe = folder / "recipe.yaml"
     out.print(f"next     limbeck distill {recipe}", soft_wrap=True)
@@ -34,8 +37,7 @@ def _validation(log: dict[str, Any]) -> str:
 
 def _checkpoints(path: dict[str, Any]) -> Table:
     rows, nats = path["rows"], path["nats_per_token"]
-    title = f"checkpoints of the teacher, on {rows:,} validation rows" if rows else None
-    table = Table(title=title, title_justify="left", title_style="dim", box=None)
+    table = Table(box=None)
     table.add_column("checkpoint")
     table.add_column("nats a token", justify="right")
     table.add_column("")

@@ -24,6 +24,7 @@ def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]
         tokens.template,
         rows.completions,
         rows.splits,
+        rows.validation,
         rows.lengths,
     )
     findings = [f for check in checks for f in check(bench)]

@@ -1,9 +1,13 @@
 """Is the data fit to learn from and to judge by?"""
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 from limbeck.bench import Bench
+from limbeck.data import Sequence
 from limbeck.doctor.finding import Finding
+from limbeck.methods import Lab, Method
+from limbeck.schedules import ValidationDriven
 
 FEW_ITEMS = 100  # below this, a difference of ten points is within noise
 
@@ -64,8 +68,9 @@ def completions(bench: Bench) -> Iterator[Finding]:
             f"the teacher answers all {len(train):,} prompts "
             f"({answered:,} also have a completion in the data)",
         )
-    elif method.student_writes and getattr(method, "lmbda", 0) == 1:
-        yield Finding("text", "ok", f"the student answers all {len(train):,} prompts itself")
+    elif _prompts_are_enough(method):
+        who = "student and teacher answer" if method.writes_together else "the student answers"
+        yield Finding("text", "ok", f"{who} all {len(train):,} prompts during training")
     elif answered == 0:
         writer = f"let the teacher answer: method: {{name: {name}, source: teacher}}"
         yield Finding(
@@ -100,6 +105,41 @@ def completions(bench: Bench) -> Iterator[Finding]:
             "without it the report cannot say what distillation added",
             "add a few labelled rows",
         )
+
+
+def validation(bench: Bench) -> Iterator[Finding]:
+    """Has a schedule that follows the validation loss anything to follow?"""
+    listening = [n for n, s in bench.method.schedules.items() if isinstance(s, ValidationDriven)]
+    if listening and not any(s.completion for s in bench.sequences["validation"]):
+        yield Finding(
+            "validation",
+            "fail",
+            f"{listening[0]} follows the validation loss, and no validation row has a completion",
+            f"{listening[0]} would never move",
+            f"set data.validation to a fraction such as 0.05, or give method.{listening[0]} a number",
+        )
+
+
+class _MoreThanPromptsError(Exception):
+    """Something else was asked for."""
+
+
+class _Prompts:
+    """A lab that has nothing but prompts."""
+
+    def prompts(self) -> list[Sequence]:
+        return []
+
+    def __getattr__(self, name: str) -> Any:
+        raise _MoreThanPromptsError(name)
+
+
+def _prompts_are_enough(method: Method) -> bool:
+    try:
+        method.prepare(cast("Lab", _Prompts()))
+    except _MoreThanPromptsError:
+        return False
+    return True
 
 
 def lengths(bench: Bench) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """Do student and teacher read and end text alike?"""
 
 from collections.abc import Iterator
+from typing import Any
 
 from limbeck.bench import Bench
 from limbeck.doctor.finding import Finding
@@ -25,7 +26,7 @@ def tokenizer(bench: Bench) -> Iterator[Finding]:
         f"{shared:,} of them the same"
     )
     if bench.method.imitates:
-        able = ", ".join(name for name, m in METHODS.items() if not m.imitates)
+        able = ", ".join(n for n, m in METHODS.items() if not m.imitates and m().teacher_writes)
         yield Finding(
             "tokenizer",
             "fail",
@@ -122,16 +123,20 @@ def template(bench: Bench) -> Iterator[Finding]:
         return
     if bench.teacher is None or bench.teacher.tokenizer is own:
         return
-    turn = [{"role": "user", "content": "Hello"}]
-    shown = [
-        s.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        for s in (bench.student, bench.teacher)
-    ]
+    shown = [_rendered(s.tokenizer) for s in (bench.student, bench.teacher)]
     if shown[0] != shown[1]:
         yield Finding(
             "chat template",
             "warn",
-            f"the templates differ: the student reads {shown[0]!r}, the teacher {shown[1]!r}",
+            f"the templates differ: the student reads {shown[0]}, the teacher {shown[1]}",
             "the teacher judges the student's format, which it was not tuned on",
             "give both the same chat template",
         )
+
+
+def _rendered(tokenizer: Any) -> str:
+    """How a model reads a greeting."""
+    if not getattr(tokenizer, "chat_template", None):
+        return "no conversations (it has no template)"
+    turn = [{"role": "user", "content": "Hello"}]
+    return repr(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))

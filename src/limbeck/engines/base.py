@@ -14,17 +14,17 @@ class Sampling:
         temperature: 0 decodes greedily; 1 samples from the model itself.
         top_p: Keep the smallest set of tokens with at least this probability.
         top_k: Keep this many tokens; 0 keeps all.
+        batch_size: Prompts that are continued at once.
         num_beams: More than 1 searches for a likely completion with so many beams; temperature and
             filters are not used then, and log-probabilities of single tokens not known.
-        batch_size: Prompts that are continued at once.
     """
 
     max_new_tokens: int = 256
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
-    num_beams: int = 1
     batch_size: int = 64
+    num_beams: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from limbeck.engines.forward import Forward
 from limbeck.engines.interleave import Side, interleave
 from limbeck.engines.sampler import distribution, inverse_cdf, uniforms
 from limbeck.engines.weights import Weights, evaluating, weights_of, whole
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, RequestError
 from limbeck.targets import causal_lm
 
 TEACHER = 0x7EAC4E2
@@ -67,11 +67,12 @@ class Pair:
 
         Raises:
             LimbeckError: A model cannot be driven token by token, or its logits are not numbers.
+            RequestError: ``sampling`` searches with beams.
         """
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha is a share, not {alpha}")
         numbers = uniforms(len(prompts), sampling.max_new_tokens, seed)
-        with self._ready() as model:
+        with self._ready(sampling) as model:
 
             def continued(chunk: list[int]) -> Iterator[Completion]:
                 student, teacher = self._forwards(model, [prompts[i] for i in chunk])
@@ -115,12 +116,13 @@ class Pair:
 
         Raises:
             LimbeckError: A model cannot be driven token by token, or its logits are not numbers.
+            RequestError: ``sampling`` searches with beams.
         """
         if k < 1 or block < 1:
             raise ValueError(f"k and block are at least 1, not {k} and {block}")
         limit = sampling.max_new_tokens
         own, others = (uniforms(len(prompts), limit, s) for s in (seed, seed ^ TEACHER))
-        with self._ready() as model:
+        with self._ready(sampling) as model:
 
             def continued(chunk: list[int]) -> list[Interleaved]:
                 texts = [prompts[i] for i in chunk]
@@ -135,8 +137,14 @@ class Pair:
             return in_batches(prompts, sampling.batch_size, continued)
 
     @contextlib.contextmanager
-    def _ready(self) -> Iterator[nn.Module]:
+    def _ready(self, sampling: Sampling) -> Iterator[nn.Module]:
         """The student in place, and both fit to write."""
+        if sampling.num_beams > 1:
+            raise RequestError(
+                "student and teacher that write one text draw its tokens; they cannot search",
+                where="generation.num_beams",
+                mend="leave num_beams out, or take a method in which one of them writes alone",
+            )
         with self.student() as student, evaluating(student):
             _check(student)
             with self.teacher() as teacher:

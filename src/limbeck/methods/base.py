@@ -80,23 +80,23 @@ class Step(Moment):
     state: State = field(default_factory=dict)
 
     @property
-    def number(self) -> int:
-        """Steps done before this one, in all rounds."""
-        return self.round * self.total + self.index
+    def name(self) -> str:
+        """What tells this step from all others, in random draws."""
+        return f"{self.round}.{self.index}" if self.round else str(self.index)
 
     def coin(self, probability: float) -> bool:
         """A biased coin, the same on every rank and after every resume."""
-        return random.Random(f"{self.seed}/{self.number}").random() < probability
+        return random.Random(f"{self.seed}/{self.name}").random() < probability
 
     def coins(self, probability: float, count: int) -> list[bool]:
         """A biased coin for each of this rank's rows."""
-        drawn = random.Random(f"{self.seed}/{self.number}/{self.rank}")
+        drawn = random.Random(f"{self.seed}/{self.name}/{self.rank}")
         return [drawn.random() < probability for _ in range(count)]
 
     @property
     def sampling_seed(self) -> int:
         """A seed for this step's samples; ranks differ, because their prompts do."""
-        return seed_for("step", self.seed, self.number, self.rank)
+        return seed_for("step", self.seed, self.name, self.rank)
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,11 @@ class Method(abc.ABC):
         return False
 
     @property
+    def needs_completions(self) -> bool:
+        """Whether a prompt without a completion is of no use: nobody writes one in training."""
+        return not self.teacher_writes
+
+    @property
     def needs_path(self) -> bool:
         """Whether the teacher must come with the checkpoints of its fine-tuning."""
         return False
@@ -189,8 +194,10 @@ class Method(abc.ABC):
         return 1
 
     def prepare(self, lab: Lab) -> list[Sequence]:
-        """The text of a round: the data's own, or the teacher's answers to all prompts."""
-        return lab.answered_by_teacher() if self.teacher_writes else lab.labelled()
+        """The text of a round: the data's own, the teacher's answers, or prompts to be answered."""
+        if self.teacher_writes:
+            return lab.answered_by_teacher()
+        return lab.labelled() if self.needs_completions else lab.prompts()
 
     def teacher_checkpoint(self, lab: Lab) -> int | None:
         """Which checkpoint of the teacher's path a round imitates; None is the teacher itself."""
@@ -250,7 +257,7 @@ class Method(abc.ABC):
             moment: When.
             states: What each schedule remembers, by the name of its field.
         """
-        moved: dict[str, Any] = {n: s.value(moment, states[n]) for n, s in _schedules(self)}
+        moved: dict[str, Any] = {n: s.at(moment, states[n]) for n, s in _schedules(self)}
         for name, value in moved.items():
             if _whole_numbers(type(self))[name]:
                 moved[name] = round(value)

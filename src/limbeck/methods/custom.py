@@ -11,7 +11,6 @@ from torch import Tensor
 from limbeck import divergences as d
 from limbeck.data.batch import Author, Sequence, Tokens
 from limbeck.methods.base import Choices, Method, Paper, Step
-from limbeck.methods.lab import Lab
 from limbeck.schedules import highest, lowest
 from limbeck.sources import Sources
 from limbeck.targets import Need
@@ -182,10 +181,11 @@ class Custom(Method):
             return "nothing"
         return "events" if highest(self.temperature) == lowest(self.temperature) == 1 else "logits"
 
-    def prepare(self, lab: Lab) -> list[Sequence]:
-        """Prompts are enough where the student takes part in every text."""
-        alone = self.source in ("student", "mixed", "interleaved") and lowest(self.lmbda) == 1
-        return lab.prompts() if alone else super().prepare(lab)
+    @property
+    def needs_completions(self) -> bool:
+        """Unless the student takes part in every text."""
+        alone = self.student_writes and lowest(self.lmbda) == 1
+        return not alone and not self.teacher_writes
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """One coin for a step where only a share is on the student's text."""

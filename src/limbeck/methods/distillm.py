@@ -118,7 +118,7 @@ class DistiLLM(Method):
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Algorithm 1: one draw decides between the given text, new text and the buffer."""
-        u = random.Random(f"phi/{step.seed}/{step.number}").random()
+        u = random.Random(f"phi/{step.seed}/{step.name}").random()
         chosen = self._choose(rows, sources, step, u)
         return sources.beside(chosen, step.sampling_seed) if self.needs_corpus else chosen
 

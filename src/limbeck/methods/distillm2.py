@@ -144,8 +144,10 @@ class DistiLLM2(Method):
         return lab.answered_by_student(lab.answered_by_teacher())
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
-        """Each row becomes a pair."""
-        return [s for row in rows for s in row.pair()]
+        """Each row becomes a pair; what the round did not write of the student's side, it writes now."""
+        alone = [row for row in rows if not row.rejected]
+        own = iter(sources.from_student(alone, step.sampling_seed) if alone else ())
+        return [s for row in rows for s in (row.pair() if row.rejected else [row, next(own)])]
 
     def look(self, scored: Scored, step: Step) -> dict[str, Tensor]:
         """D and alpha of each sequence."""
@@ -184,12 +186,14 @@ class DistiLLM2(Method):
 
     def init(self) -> dict[str, float]:
         """No anchor yet."""
-        return {"m_teacher": 0.0, "m_student": 0.0, "steps": 0.0}
+        return {"m_teacher": 0.0, "m_student": 0.0}
 
     def update(self, means: Mapping[str, float], step: Step) -> State:
-        """The anchors are the means of d over the first round; then they stay."""
+        """The anchors are the means of d over the steps of the first round; then they stay."""
         if step.round > 0:
             return step.state
-        n = step.state["steps"]
-        m = {f"m_{side}": 2 * means[f"gap_{side}"] for side in ("teacher", "student")}
-        return {k: (n * step.state[k] + v) / (n + 1) for k, v in m.items()} | {"steps": n + 1}
+        found = dict(step.state)
+        for side in ("teacher", "student"):  # half of all sequences are of one side
+            m, gap = found[f"m_{side}"], 2 * means[f"gap_{side}"]
+            found[f"m_{side}"] = m + (gap - m) / step.index
+        return found

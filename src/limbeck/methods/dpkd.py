@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 from limbeck.data.batch import Author, Scored, Sequence, Tokens
 from limbeck.divergences import forward_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.schedules import highest
 from limbeck.sources import Sources
 
 
@@ -88,7 +89,7 @@ class DPKD(Method):
     @property
     def needs_corpus(self) -> bool:
         """For the pre-training loss."""
-        return self.lm_coef > 0
+        return highest(self.lm_coef) > 0
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Algorithm 1: y_s beside each y_t."""
@@ -111,6 +112,10 @@ class DPKD(Method):
         of_student = scored.author == Author.STUDENT
         of_teacher = ~of_student & (scored.author != Author.CORPUS)
         theirs, mine = ratio[first & of_teacher], ratio[first & of_student]
+        if len(theirs) != len(mine):
+            raise ValueError(
+                f"{len(theirs)} answers of the teacher against {len(mine)} of the student"
+            )
         h = self.beta * (theirs - mine)
         found = torch.zeros_like(ratio)
         for side in (of_teacher, of_student):

@@ -9,7 +9,6 @@ from torch import Tensor
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import forward_kl, jensen_shannon, reverse_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
-from limbeck.methods.lab import Lab
 from limbeck.schedules import highest, lowest
 from limbeck.sources import Sources
 from limbeck.targets import Need
@@ -111,9 +110,10 @@ class GKD(Method):
         """The gradient of the forward KL is linear in p, that of the others is not."""
         return "average" if highest(self.beta) == 0 else "events"
 
-    def prepare(self, lab: Lab) -> list[Sequence]:
-        """Fully on-policy training reads prompts only; everything else needs a completion."""
-        return lab.prompts() if lowest(self.lmbda) == 1 else super().prepare(lab)
+    @property
+    def needs_completions(self) -> bool:
+        """Fully on-policy training reads prompts only; its other batches need an answer."""
+        return lowest(self.lmbda) < 1 and not self.teacher_writes
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Algorithm 1, first half: one coin per step decides who wrote y."""

@@ -7,12 +7,12 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from limbeck.data.batch import Scored, Sequence, Tokens
+from limbeck.data.batch import Author, Scored, Sequence, Tokens
 from limbeck.divergences import reverse_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
-from limbeck.methods.lab import Lab
 from limbeck.methods.returns import returns
-from limbeck.sources import Sources
+from limbeck.schedules import highest
+from limbeck.sources import Sources, drawn_from
 
 
 @final
@@ -25,7 +25,7 @@ class MiniLLM(Method):
 
     .. math:: \nabla L = \sum_t w_t \left[ \nabla KL(q_t \| p_t)
         - R_{t+1} \nabla \log q(y_t) \right], \quad
-        R_{t+1} = \frac{1}{T - t - 1} \sum_{s=t+1}^{T} r_s
+        R_{t+1} = \frac{1}{T - t} \sum_{s=t+1}^{T} r_s
 
     The second part goes through PPO's clipped surrogate.
 
@@ -34,7 +34,7 @@ class MiniLLM(Method):
         epsilon: Half-width of the clip around 1.
         gamma: Discount of later rewards, in [0, 1].
         length_norm: Divide the return by the number of tokens ahead.
-        whiten: Shift and scale the returns of a batch to mean 0 and variance 1.
+        whiten: Shift and scale the returns of a micro-batch to mean 0 and variance 1.
         immediate: Let the return begin at t, not t + 1, as the released code does.
         epochs: How many optimiser steps train on the same rollouts.
         lm_coef: Weight of the likelihood of the ``corpus``, at least 0.
@@ -121,18 +121,20 @@ class MiniLLM(Method):
     @property
     def needs_corpus(self) -> bool:
         """For the pre-training loss."""
-        return self.lm_coef > 0
+        return highest(self.lm_coef) > 0
 
-    def prepare(self, lab: Lab) -> list[Sequence]:
-        """Prompts are enough."""
-        return lab.prompts()
+    @property
+    def needs_completions(self) -> bool:
+        """Both answer."""
+        return False
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Draw from the mixture, and train on the same draws for some steps."""
         replay = sources.replay
-        if step.number % self.epochs == 0 or len(replay.newest(len(rows))) < len(rows):
-            replay.push(sources.mixed(rows, step.sampling_seed, alpha=self.alpha))
         chosen = replay.newest(len(rows))
+        if step.index % self.epochs == 0 or len(chosen) < len(rows):
+            chosen = drawn_from(sources.mixed(rows, step.sampling_seed, alpha=self.alpha))
+            replay.push(chosen)
         return sources.beside(chosen, step.sampling_seed) if self.needs_corpus else chosen
 
     def look(self, scored: Scored, step: Step) -> dict[str, Tensor]:
@@ -143,8 +145,9 @@ class MiniLLM(Method):
             ahead, count = reward + self.gamma * ahead, count + 1
         if self.length_norm:
             ahead = ahead / count.clamp(min=1)
-        if self.whiten and len(ahead) > 1:
-            ahead = (ahead - ahead.mean()) / (ahead.std() + 1e-8)
+        drawn = ahead[scored.author != Author.CORPUS]
+        if self.whiten and len(drawn) > 1:
+            ahead = (ahead - drawn.mean()) / (drawn.std() + 1e-8)
         return {"return": ahead, "importance": (scored.log_q - scored.log_probs).exp()}
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:

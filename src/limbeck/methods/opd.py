@@ -9,9 +9,8 @@ from torch import Tensor
 from limbeck.data.batch import Scored, Sequence, Tokens
 from limbeck.divergences import reverse_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
-from limbeck.methods.lab import Lab
 from limbeck.methods.returns import returns
-from limbeck.sources import Sources
+from limbeck.sources import Sources, drawn_from
 
 
 @final
@@ -90,13 +89,15 @@ class OPD(Method):
         """Always."""
         return True
 
-    def prepare(self, lab: Lab) -> list[Sequence]:
-        """Prompts are enough."""
-        return lab.prompts()
+    @property
+    def needs_completions(self) -> bool:
+        """The student answers."""
+        return False
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """The student's answers."""
-        return sources.from_student(rows, step.sampling_seed)
+        own = sources.from_student(rows, step.sampling_seed)
+        return drawn_from(own) if self.looks else own
 
     def look(self, scored: Scored, step: Step) -> dict[str, Tensor]:
         """The advantage of each token: its own log-ratio, and what follows."""

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import log, tanh
 from typing import ClassVar, Literal, final
 
 from torch import Tensor
@@ -88,7 +88,7 @@ class SCD(Method):
             "the paper",
             "takes both losses on rows that both models were trained on, where they are near 0",
             "the same",
-            "loss_source: oof",
+            "adaptive_weight: true, loss_source: oof",
         ),
     )
     reduction: ClassVar = "sequences"
@@ -101,6 +101,10 @@ class SCD(Method):
         self.check_range("sharpness", 0.0, 1e6)
         self.check_choice("loss_source", ("train", "oof"))
         self.check_choice("control", ("none", "constant", "shuffled", "inverted"))
+        if self.adaptive_weight and self.lmbda != 0.5:
+            raise ValueError(
+                "lmbda is not used: with adaptive_weight each sample has its own weight"
+            )
         if not self.adaptive_weight and (self.loss_source, self.sharpness, self.control) != (
             "train",
             1.0,
@@ -149,8 +153,15 @@ class SCD(Method):
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
         """The soft term and the hard one, by the sample's weight."""
-        log_p, log_q = tokens.pair(self.temperature)
         w = tokens.given["weight"] if self.adaptive_weight else self.lmbda
+        return self._terms(tokens, w)
+
+    def validation_loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
+        """Held-out rows have no weight of their own."""
+        return self._terms(tokens, self.lmbda)
+
+    def _terms(self, tokens: Tokens, w: Tensor | float) -> dict[str, Tensor]:
+        log_p, log_q = tokens.pair(self.temperature)
         return {
             "kl": w * self.temperature**2 * forward_kl(log_p, log_q),
             "nll": (1 - w) * tokens.nll(),
@@ -160,7 +171,7 @@ class SCD(Method):
 def adaptive_weights(own: list[float], its: list[float], sharpness: float) -> list[float]:
     """``sigmoid(sharpness * log(own / its))``: near 1 where the teacher is better."""
     logs = [log(max(s, FLOOR)) - log(max(t, FLOOR)) for s, t in zip(own, its, strict=True)]
-    return [1 / (1 + exp(-sharpness * x)) for x in logs]
+    return [(1 + tanh(sharpness * x / 2)) / 2 for x in logs]  # exp would overflow
 
 
 def controlled(weights: list[float], control: str) -> list[float]:

@@ -9,7 +9,6 @@ from torch import Tensor
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import forward_kl, jensen_shannon, reverse_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
-from limbeck.methods.lab import Lab
 from limbeck.sources import Sources
 
 
@@ -101,9 +100,10 @@ class SKD(Method):
         """Always."""
         return True
 
-    def prepare(self, lab: Lab) -> list[Sequence]:
-        """Prompts are enough."""
-        return lab.prompts()
+    @property
+    def needs_completions(self) -> bool:
+        """Both answer."""
+        return False
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Algorithm 1: interleaved sampling."""

@@ -1,4 +1,4 @@
-"""A recipe as a whole: keys that contradict one another, or that nothing would read."""
+"""A recipe as a whole: training arguments, and keys of the models that contradict one another."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from limbeck.errors import RequestError
-from limbeck.methods import Method
-from limbeck.recipe.sections import Generation, ModelSpec, Recipe
+from limbeck.recipe.fitting import check_cache, check_fit
+from limbeck.recipe.sections import ModelSpec, Recipe
 from limbeck.recipe.wording import close_only, explain
 
 # Training arguments that a recipe says elsewhere, and where.
@@ -67,11 +67,11 @@ def parse_recipe(request: Mapping[str, Any], where: str = "recipe") -> Recipe:
     for side, spec in (("student", recipe.student), ("teacher", recipe.teacher)):
         if spec is not None and spec.sft is not None:
             _check_training(spec.sft.training, f"{side}.sft.training")
-    _check_use(recipe, method)
+    check_fit(recipe, method)
     _check_student(recipe.student)
     if recipe.teacher is not None:
         _check_teacher(recipe.teacher)
-    _check_cache(recipe, method)
+    check_cache(recipe, method)
     return recipe
 
 
@@ -111,49 +111,6 @@ def _check_training(training: Mapping[str, Any], where: str) -> None:
                 where=f"{where}.{key}",
                 mend=close_only(key, known),
             )
-
-
-def _check_cache(recipe: Recipe, method: Method) -> None:
-    """Refuse what no cache can serve; what this one cannot serve is seen when it is opened."""
-    if recipe.teacher is None or recipe.teacher.cache is None:
-        return
-    where = f"teacher.cache: {recipe.teacher.cache}"
-    if method.student_writes:
-        raise RequestError(
-            f"the method {recipe.method['name']} trains on text that the student writes, "
-            "and a cache holds what the teacher said of other text",
-            where=where,
-            mend="leave teacher.cache out, or set method.lmbda=0",
-        )
-    if recipe.teacher.sft is not None:
-        raise RequestError(
-            "the teacher would be fine-tuned again, beside a cache of what it said before",
-            where="teacher.sft",
-            mend="leave sft out; limbeck cache has kept the teacher: model: CACHE/teacher",
-        )
-
-
-def _check_use(recipe: Recipe, method: Method) -> None:
-    """Refuse keys that nothing would read."""
-    name = recipe.method["name"]
-    if (method.imitates or method.teacher_writes) and recipe.teacher is None:
-        raise RequestError(
-            f"the method {name} needs a teacher",
-            where="teacher",
-            mend="add teacher: a hub id or folder",
-        )
-    if recipe.generation != Generation() and not (method.teacher_writes or method.student_writes):
-        raise RequestError(
-            f"nobody writes text with the method {name} on the data's completions",
-            where="generation",
-            mend="leave generation out (evaluate.max_new_tokens bounds the answers of the evaluation)",
-        )
-    if recipe.controls and name == "sft":
-        raise RequestError(
-            "controls explain a distillation, and sft is none",
-            where="controls",
-            mend="leave it out",
-        )
 
 
 def _check_student(student: ModelSpec) -> None:

@@ -46,9 +46,12 @@ def build_method(section: Mapping[str, Any]) -> Method:
         for key, value in options.items()
         if isinstance(value, Mapping)
     }
-    fixed = {key: value for key, value in options.items() if key not in moving}
+    # First with the value that each schedule begins with: options may need one another.
+    begun = {
+        key: round(s.start) if fields[key].type is int else s.start for key, s in moving.items()
+    }
     try:
-        method: Method = TypeAdapter(cls).validate_python(fixed)
+        method: Method = TypeAdapter(cls).validate_python({**options, **begun})
     except ValidationError as error:
         raise explain(error, "method", prefix="method") from None
     if not moving:
@@ -105,4 +108,7 @@ def _schedule(cls: type[Method], field: "dataclasses.Field[Any]", section: Any) 
     try:
         return TypeAdapter(SCHEDULES[name]).validate_python(settings)
     except ValidationError as error:
-        raise explain(error, "method", prefix=where) from None
+        found = explain(error, where, prefix=where)
+        for word, own in known.items():
+            found.what = found.what.replace(f"{where}.{own}:", f"{where}.{word}:")
+        raise found from None

@@ -32,7 +32,7 @@ def training_curves(results: Results) -> list[Picture]:
 
 def _panel(run: Mapping[str, Any], arm: str, name: str) -> Picture:
     curve, colour = run["curve"], COLOURS.get(arm, INK)
-    terms = list(dict.fromkeys(key for point in curve for key in point if key not in _NOT_TERMS))
+    terms = _terms(run)
     terms = terms if len(terms) > 1 else []  # a single term is the loss itself
     total, evals = _series(curve, "loss"), _series(run.get("eval_curve") or (), "eval_loss")
     figure = canvas(WIDTH, HEIGHT)
@@ -73,6 +73,46 @@ def _panel(run: Mapping[str, Any], arm: str, name: str) -> Picture:
     return Picture(
         inline_svg(figure, figure_name, title, caption), caption, _listed(curve, terms, title)
     )
+
+
+@in_style
+def moved(results: Results) -> list[Picture]:
+    """What else changed while the student trained: schedules, acceptance, weights."""
+    run = (results.get("training") or {}).get("student") or {}
+    terms = {*_terms(run), "step", "loss", "learning_rate"}
+    curve = run.get("curve") or ()
+    keys = dict.fromkeys(key for point in curve for key in point if key not in terms)
+    lines = {key: _series(curve, key) for key in keys}
+    return [_line(key, line) for key, line in lines.items() if _changes(line)]
+
+
+def _changes(line: list[tuple[int, float]]) -> bool:
+    """Whether a line is more than a number and its rounding."""
+    values = [value for _, value in line]
+    return bool(values) and max(values) - min(values) > 1e-5 * max(abs(v) for v in values)
+
+
+def _line(key: str, line: list[tuple[int, float]]) -> Picture:
+    figure = canvas(WIDTH, HEIGHT)
+    axes = figure.subplots()
+    axes.plot(*zip(*_thinned(line), strict=True), color=COLOURS["student"], linewidth=2)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.grid()
+    title = f"While the student trained: {_words(key)}"
+    first, last = (f"{value:.3g} at step {step:,}" for step, value in (line[0], line[-1]))
+    caption = f"{_words(key).capitalize()} over optimiser steps: from {first} to {last}."
+    rows = tuple((words.count(s), words.decimal(v)) for s, v in _thinned(line, LISTED))
+    table = Table(title, "", (Column("Step"), Column(_words(key))), rows)
+    name = f"figure-moved-{key.replace('_', '-')}"
+    return Picture(inline_svg(figure, name, title, caption), caption, table)
+
+
+def _terms(run: Mapping[str, Any]) -> list[str]:
+    """The names of the terms of a training's loss."""
+    curve = run.get("curve") or ()
+    every = dict.fromkeys(key for point in curve for key in point if key not in _NOT_TERMS)
+    known = run.get("terms")
+    return [key for key in every if known is None or key in known]
 
 
 def _series(points: Sequence[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:

@@ -7,7 +7,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import curves, figures, ledger, sections, words
+from . import curves, figures, ledger, path, sections, words
 from .facts import Results, arms, better, contrast, label, primary, recovered, score
 from .verdict import verdict
 
@@ -66,6 +66,7 @@ def _view(results: Results) -> dict[str, Any]:
         "fidelity_figures": figures.agreement(results),
         "training": sections.training(results),
         "training_figures": curves.training_curves(results),
+        "moved": [p for p in (path.schedule(results), *curves.moved(results)) if p],
         "samples": [_sample(results, sample) for sample in results.get("samples") or ()],
         "doctor": _doctor(results),
         "ledgers": [

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from limbeck.bench import Bench
-from limbeck.errors import RequestError
 from limbeck.files import write_json
 from limbeck.models import load_model
+from limbeck.ranks import rank
 from limbeck.recipe import FineTuning, ModelSpec
 from limbeck.run.folder import RunFolder
 from limbeck.run.probe import nats_of_each
@@ -26,17 +26,24 @@ def losses_out_of_fold(
     """Nats a token of each labelled training row, in order, under models that never saw it.
 
     Of the student there is one model a fold, fine-tuned as the recipe says; of the teacher, as many
-    as checkpoints are kept, for each at the same fraction of its fine-tuning.
+    as checkpoints are kept, for each at the same fraction of its fine-tuning. All processes must
+    come here together the first time.
 
     Returns:
         A list for each checkpoint (one for the student), an entry for each labelled row.
-
-    Raises:
-        RequestError: The recipe does not say how the teacher was fine-tuned.
     """
     path = folder / "folds" / f"{side}.json"
-    if not path.exists():
-        write_json(path, _measure(folder, bench, side))
+
+    def work() -> dict[str, Any]:
+        found = _measure(folder, bench, side)
+        if rank() == 0:
+            write_json(path, found)
+        return {"checkpoints": len(found), "rows": len(found[0])}
+
+    folder.once(f"losses out of fold, {side}", work, everywhere=True)
+    if rank() == 0:
+        for models in folder.path.glob(f"fold-{side}-*"):
+            shutil.rmtree(models)
     found: list[list[float]] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -54,7 +61,6 @@ def _measure(folder: RunFolder, bench: Bench, side: str) -> list[list[float]]:
             model = load_model(spec, side, tokenizer, bench.recipe.seed, "float32")
             nats = nats_of_each(bench, model, held_out, f"{side}, fold {f + 1}")
             known.update((s.example, n) for s, n in zip(held_out, nats, strict=True))
-    shutil.rmtree(folder / "folds" / "models", ignore_errors=True)
     return [[known[s.example] for s in rows] for known in losses]
 
 
@@ -65,17 +71,12 @@ def _models(
     recipe = bench.recipe
     spec = recipe.student if side == "student" else recipe.teacher
     assert spec is not None
-    if side == "teacher" and spec.sft is None:
-        raise RequestError(
-            "losses of rows that the teacher did not train on need its fine-tuning repeated, and "
-            "the recipe does not say how that went",
-            where="method.loss_source: oof",
-            mend="give teacher.sft with keep_checkpoints, or use loss_source: train",
-        )
+    assert spec.sft is not None or side == "student"
     examples = bench.examples
     kept = [e for i, e in enumerate(examples.train) if i not in left_out]
-    without = replace(bench, examples=replace(examples, train=kept))
-    place = f"folds/models/{side}-{fold}"
+    unseen = [*examples.test, *(e for i, e in enumerate(examples.train) if i in left_out)]
+    without = replace(bench, examples=replace(examples, train=kept, test=unseen))
+    place = f"fold-{side}-{fold}"
     known: Any = bench.student if side == "student" else bench.teacher
     tuned_as = spec.sft or FineTuning(training=recipe.training)
     trained = spec.model_copy(update={"sft": tuned_as})

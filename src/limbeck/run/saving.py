@@ -12,6 +12,7 @@ from limbeck.training import Fit
 def as_result(done: Fit) -> dict[str, Any]:
     """How a training went, in the words of ``results.json``."""
     result = asdict(done)
+    del result["memory"]
     result["supervised_tokens"] = result.pop("tokens")
     return result
 

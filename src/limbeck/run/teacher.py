@@ -37,14 +37,14 @@ class TeacherStage:
         Returns:
             How that training went, or None.
         """
-        spec = self.bench.recipe.teacher
-        if spec is not None and spec.checkpoints is not None:
+        spec, log = self.bench.recipe.teacher, None
+        if spec is not None and spec.sft is not None:
+            apart = ("train", "validation", "test")
+            tuning = Tuning("teacher", FOLDER, spec, self._side, self._seed, apart)
+            log = tuned(self.folder, self.bench, tuning)
+        if self.bench.method.needs_path or (spec is not None and spec.checkpoints is not None):
             _ = self.trajectory.best  # all processes are here: later, one may come alone
-        if spec is None or spec.sft is None:
-            return None
-        apart = ("train", "validation", "test")
-        tuning = Tuning("teacher", FOLDER, spec, self._side, self._seed, apart)
-        return tuned(self.folder, self.bench, tuning)
+        return log
 
     @cached_property
     def trajectory(self) -> Trajectory:

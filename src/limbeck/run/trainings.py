@@ -1,14 +1,14 @@
 """The trainings of a run: each arm once, round by round, from wherever it was interrupted."""
 
 import contextlib
-import math
+import functools
 import shutil
 from pathlib import Path
 from typing import Any
 
 from limbeck.bench import Bench
 from limbeck.console import progress
-from limbeck.data import Author, Sequence
+from limbeck.errors import RequestError
 from limbeck.models import add_lora, load_model
 from limbeck.ranks import rank
 from limbeck.recipe import ModelSpec
@@ -97,26 +97,25 @@ class Trainings:
         rounds = self.rounds_of(arm)
         if rounds == 1:
             return self._fit(arm, None, steps, Round())[0]
+        if steps < rounds:
+            raise RequestError(
+                f"{steps} optimiser steps cannot be shared among {rounds} rounds",
+                where="training",
+                mend="train for more steps or epochs; they are those of all rounds together",
+            )
         done: list[dict[str, Any]] = []
         for index in range(rounds):
-            memory = done[-1]["memory"] if done else None
-            done.append(
-                self.folder.once(
-                    f"train {arm.name}, round {index + 1}",
-                    lambda index=index, memory=memory: self._round(  # type: ignore[misc]
-                        arm, math.ceil(steps / rounds), Round(index, rounds, memory)
-                    ),
-                    everywhere=True,
-                )
-            )
+            this = Round(index, rounds, done[-1]["memory"] if done else None)
+            share = steps * (index + 1) // rounds - steps * index // rounds
+            work = functools.partial(self._round, arm, share, this)
+            stage = f"train {arm.name}, round {index + 1}"
+            done.append(self.folder.once(stage, work, everywhere=True))
         kept = _best(done) if arm.method.keeps_best else rounds - 1
         model = plain(self._student_before(arm, kept + 1))
         save(model, self.bench.student.tokenizer, self.folder / arm.folder)
         return {**joined(done), "kept_round": kept}
 
     def _round(self, arm: Arm, steps: int, this: Round) -> dict[str, Any]:
-        if arm.method.needs_path:
-            _ = self.teacher.trajectory.best  # all processes are here: later, one comes alone
         stage = f"text of {arm.name}, round {this.index + 1}"
         found = {"round": this.index, **self.folder.once(stage, lambda: self._text(arm, this))}
         checkpoint = found.get("checkpoint")
@@ -133,7 +132,10 @@ class Trainings:
         lab = self.lab(arm, this.index)
         rows = arm.rows(lab)
         checkpoint = arm.method.teacher_checkpoint(lab)
-        found: dict[str, Any] = {"sequences": len(rows), "tokens_generated": written(rows)}
+        generated = sum(len(s.rejected) for s in rows)
+        if arm.method.teacher_writes and not arm.only_labelled:
+            generated += sum(len(a["tokens"]) for a in lab.teacher_answers())
+        found: dict[str, Any] = {"rows": len(rows), "tokens_generated": generated}
         if checkpoint is None:
             return found
         path = self.teacher.trajectory
@@ -164,7 +166,7 @@ class Trainings:
         args = arguments(recipe.training, self._work(arm, this), seed, len(rows), steps)
         measured = profiled(self.folder, name) if self.profile else contextlib.nullcontext()
         with measured, progress(f"training {name}", steps, "steps") as advance:
-            done, memory = fit(
+            done = fit(
                 model,
                 arm.method,
                 args,
@@ -181,7 +183,7 @@ class Trainings:
             save(plain(model), bench.student.tokenizer, self.folder / arm.folder)
         else:
             save(model, bench.student.tokenizer, self._after(arm, this.index))
-        return as_result(done), memory, model
+        return as_result(done), done.memory, model
 
     def _work(self, arm: Arm, this: Round) -> Path:
         """Where the Trainer keeps its checkpoints."""
@@ -215,7 +217,7 @@ class Trainings:
 
 def joined(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """How several rounds went as one training: counts added, curves one behind the other."""
-    whole: dict[str, Any] = {}
+    whole: dict[str, Any] = {"terms": rounds[-1]["terms"]}
     for name in ("steps", "supervised_tokens", "tokens_written", "sequences"):
         whole[name] = sum(r[name] for r in rounds)
     for name in ("curve", "eval_curve"):
@@ -224,7 +226,7 @@ def joined(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         for r in rounds:
             whole[name] += [{**point, "step": point["step"] + before} for point in r[name]]
             before += r["steps"]
-    about = ("curve", "eval_curve", "memory")
+    about = ("terms", "curve", "eval_curve", "memory")
     whole["rounds"] = [{k: v for k, v in r.items() if k not in about} for r in rounds]
     return whole
 
@@ -235,9 +237,3 @@ def _best(rounds: list[dict[str, Any]]) -> int:
     if any(x is None for x in nats):
         return len(rounds) - 1
     return min(range(len(nats)), key=lambda i: nats[i])
-
-
-def written(rows: list[Sequence]) -> int:
-    """Tokens that the models wrote for a round."""
-    own = sum(len(s.completion) for s in rows if s.author is Author.TEACHER)
-    return own + sum(len(s.rejected) for s in rows)

@@ -94,7 +94,7 @@ def _tune(folder: RunFolder, bench: Bench, tuning: Tuning) -> dict[str, Any]:
         model = add_lora(model, spec.lora, tuning.seed)
     keep = partial(save, model, tokenizer)
     with progress(f"training {tuning.folder}", args.max_steps, "steps") as advance:
-        done, _ = fit(
+        done = fit(
             model,
             SFT(),
             args,

@@ -30,6 +30,7 @@ from limbeck.run.arms import (
 )
 from limbeck.run.cached import sample_again
 from limbeck.run.folder import RunFolder
+from limbeck.run.folds import losses_out_of_fold
 from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
 from limbeck.run.start import prepare_start
 from limbeck.run.teacher import TeacherStage
@@ -73,6 +74,10 @@ def work(
     if bench.method.needs_start and recipe.student.sft is None:
         # The weights of its samples come from the baseline, which is trained first then.
         trainings.train(arms[0], trainings.steps(len(lab.labelled())))
+    if getattr(bench.method, "loss_source", "train") == "oof":
+        losses_out_of_fold(folder, bench, "student")  # all processes: later, one comes alone
+        if teacher.knows_the_rows:
+            losses_out_of_fold(folder, bench, "teacher")
     text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
     steps = trainings.steps(text["sequences"])
     trained |= {arm.name: trainings.train(arm, steps) for arm in arms}
@@ -102,8 +107,10 @@ def work(
         "method": put.method_section(bench),
         "doctor": [asdict(f) for f in findings],
         "costs": {
-            # A round is a part of its training.
-            "wall_seconds": {k: v for k, v in seconds.items() if ", round " not in k},
+            # A round is a part of its training, and a fold of the losses out of fold.
+            "wall_seconds": {
+                k: v for k, v in seconds.items() if ", round " not in k and "fold-" not in k
+            },
             "peak_memory_bytes": peak_memory_bytes(),
             "tokens_generated": text["tokens_generated"] + written + later,
         },

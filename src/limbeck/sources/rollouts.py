@@ -124,6 +124,20 @@ class Sources:
         ]
 
 
+def drawn_from(rows: list[Sequence]) -> list[Sequence]:
+    """The rows, whose tokens' probabilities under what they were drawn from are known.
+
+    Raises:
+        ValueError: They are not: an importance weight would be wrong in silence.
+    """
+    if any(s.log_probs is None for s in rows):
+        raise ValueError(
+            "this method weighs tokens by the probability that they were drawn with, and the "
+            "engine tells none (a beam search has none)"
+        )
+    return rows
+
+
 def seed_for(*parts: int | str) -> int:
     """A seed that is a function of its parts, so that ranks agree and a resumed run repeats."""
     return zlib.crc32("/".join(map(str, parts)).encode())

@@ -48,16 +48,21 @@ class Fit:
         tokens: Supervised tokens trained on, over all ranks.
         tokens_written: Those that the student wrote itself.
         sequences: Sequences trained on, over all ranks.
-        curve: Logged values, ``{"step", "loss", term: nats, "learning_rate"}``.
+        terms: Names of the terms that the loss is the sum of.
+        curve: Logged values, ``{"step", "loss", term: nats, "learning_rate"}``, and whatever else
+            the method tells: values of its schedules, what it saw, what the sources counted.
         eval_curve: ``{"step", "eval_loss", ...}`` on the validation text.
+        memory: What the next of several trainings begins with.
     """
 
     steps: int
     tokens: int
     tokens_written: int
     sequences: int
+    terms: list[str]
     curve: list[dict[str, float]]
     eval_curve: list[dict[str, float]]
+    memory: dict[str, Any]
 
 
 def arguments(
@@ -106,7 +111,7 @@ def fit(
     advance: Advance,
     corpus: Rows[Sequence] = (),
     round_: Round = Round(),  # noqa: B008 (frozen)
-) -> tuple[Fit, dict[str, Any]]:
+) -> Fit:
     """Train ``model`` in place, going on from the newest complete checkpoint.
 
     Args:
@@ -121,9 +126,6 @@ def fit(
         advance: Told of each step.
         corpus: Plain text, for methods with a language-modelling term.
         round_: Which of several trainings this is.
-
-    Returns:
-        How it went, and what the next round has to remember.
     """
     if not validation:
         args.eval_strategy = "no"
@@ -160,15 +162,16 @@ def fit(
         "eval_steps_per_second",
     )
     tidy = [{"step": h["step"], **{k: v for k, v in h.items() if k not in skip}} for h in history]
-    done = Fit(
+    return Fit(
         steps=trainer.state.global_step,
         tokens=trainer.memory.tokens,
         tokens_written=trainer.memory.written,
         sequences=trainer.memory.sequences,
+        terms=list(trainer.memory.names),
         curve=[h for h in tidy if "loss" in h],
         eval_curve=[h for h in tidy if "eval_loss" in h],
+        memory=trainer.memory.keep(),
     )
-    return done, trainer.memory.keep()
 
 
 def listens(method: Method) -> bool:

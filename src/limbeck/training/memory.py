@@ -16,7 +16,7 @@ from limbeck.profile import end_step
 from limbeck.schedules import Moment, Schedule
 from limbeck.training.lengths import ByLength
 
-KEPT = ("value", "moving", "tokens", "sequences", "written", "since_log")
+KEPT = ("value", "moving", "tokens", "sequences", "written", "names", "since_log")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Memory(TrainerCallback, ExportableState):
                 for name, s in self.schedules.items()
             }
         self.tokens = self.sequences = self.written = 0
+        self.names: list[str] = []  # of the terms that the loss is the sum of
         self.terms: dict[str, Tensor] = {}
         self.looked: dict[str, Tensor] = {}
         self.since_log: list[dict[str, dict[str, Any]]] = []
@@ -115,7 +116,7 @@ class Memory(TrainerCallback, ExportableState):
 
     def _state(self) -> dict[str, float]:
         now = self.trainer.step()
-        moved = {n: s.value(now, self.moving[n]) for n, s in self.schedules.items()}
+        moved = {n: s.at(now, self.moving[n]) for n, s in self.schedules.items()}
         return {**self.value, **moved}
 
     def _counted(self) -> dict[str, list[float]]:
@@ -134,6 +135,7 @@ class Memory(TrainerCallback, ExportableState):
         )
         self.terms, self.looked = {}, {}
         self.since_log.append({"terms": terms, "looked": looked, "counted": self._counted()})
+        self.names += [name for name in terms if name not in self.names]
         step, loss = self.trainer.step(), sum(terms.values())
         self.value = dict(self.trainer.method.update({**terms, **looked}, step))
         for name, schedule in self.schedules.items():

@@ -169,6 +169,11 @@ class DistillTrainer(Trainer):
         with span("backward"):  # without what compute_loss claims for itself
             return super().training_step(*args, **kwargs)
 
+    def _load_from_checkpoint(self, checkpoint: str, model: nn.Module | None = None) -> None:
+        """The weights, and what this rank had written to train on again."""
+        super()._load_from_checkpoint(checkpoint, model)
+        self.memory.take_up(Path(checkpoint))
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """Rows of similar length together, where ``train_sampling_strategy`` asks for it."""
         args = self.args

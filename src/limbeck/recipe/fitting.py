@@ -1,0 +1,136 @@
+"""Does a method find what it needs in the recipe, and does anything read what is there?"""
+
+from limbeck.errors import RequestError
+from limbeck.methods import Method
+from limbeck.recipe.sections import Generation, Recipe
+from limbeck.schedules import ValidationDriven
+
+
+def check_fit(recipe: Recipe, method: Method) -> None:
+    """Refuse a recipe that lacks what its method needs, or holds what nothing would read.
+
+    Raises:
+        RequestError: See above.
+    """
+    name = recipe.method["name"]
+    _check_teacher(recipe, method, name)
+    _check_corpus(recipe, method, name)
+    _check_generation(recipe, method, name)
+    if method.needs_start and recipe.student.sft is None and recipe.baseline == "none":
+        raise RequestError(
+            "adaptive weights compare the teacher with a fine-tuned student, and there is none",
+            where="method.adaptive_weight",
+            mend="add student.sft, or leave baseline at sft, which then is that student",
+        )
+    if recipe.controls and name == "sft":
+        raise RequestError(
+            "controls explain a distillation, and sft is none",
+            where="controls",
+            mend="leave it out",
+        )
+    listening = [n for n, s in method.schedules.items() if isinstance(s, ValidationDriven)]
+    if listening and recipe.training.get("eval_strategy") == "no":
+        raise RequestError(
+            f"{listening[0]} follows the validation loss, and nothing is evaluated",
+            where="training.eval_strategy",
+            mend=f"leave it out, or give method.{listening[0]} a number",
+        )
+
+
+def check_cache(recipe: Recipe, method: Method) -> None:
+    """Refuse what no cache can serve; what this one cannot serve is seen when it is opened.
+
+    Raises:
+        RequestError: See above.
+    """
+    if recipe.teacher is None or recipe.teacher.cache is None:
+        return
+    where = f"teacher.cache: {recipe.teacher.cache}"
+    if method.needs_path:
+        raise RequestError(
+            f"the method {recipe.method['name']} learns from several checkpoints of the teacher, "
+            "and a cache holds what one of them said",
+            where=where,
+            mend="leave teacher.cache out",
+        )
+    if method.student_writes:
+        share = ", or set method.lmbda=0" if hasattr(method, "lmbda") else ""
+        raise RequestError(
+            f"the method {recipe.method['name']} trains on text that the student writes, "
+            "and a cache holds what the teacher said of other text",
+            where=where,
+            mend=f"leave teacher.cache out{share}",
+        )
+    if recipe.teacher.sft is not None:
+        raise RequestError(
+            "the teacher would be fine-tuned again, beside a cache of what it said before",
+            where="teacher.sft",
+            mend="leave sft out; limbeck cache has kept the teacher: model: CACHE/teacher",
+        )
+
+
+def _check_teacher(recipe: Recipe, method: Method, name: str) -> None:
+    teacher = recipe.teacher
+    if (method.imitates or method.teacher_writes) and teacher is None:
+        raise RequestError(
+            f"the method {name} needs a teacher",
+            where="teacher",
+            mend="add teacher: a hub id or folder",
+        )
+    if teacher is None or not method.needs_path:
+        return
+    if not teacher.has_path and teacher.cache is None:
+        raise RequestError(
+            f"the method {name} learns from the checkpoints of the teacher's fine-tuning, and none "
+            "are kept",
+            where="teacher.keep_checkpoints, teacher.checkpoints",
+            mend="add keep_checkpoints: 4 beside teacher.sft, or teacher: {checkpoints: FOLDER}",
+        )
+    if getattr(method, "loss_source", "train") == "oof" and teacher.sft is None:
+        raise RequestError(
+            "losses of rows that the teacher did not train on need its fine-tuning repeated, and "
+            "the recipe does not say how that went",
+            where="method.loss_source",
+            mend="give teacher.sft with keep_checkpoints, or use loss_source: train",
+        )
+
+
+def _check_corpus(recipe: Recipe, method: Method, name: str) -> None:
+    if method.needs_corpus and recipe.corpus is None:
+        raise RequestError(
+            f"the method {name} reads plain text where lm_coef is above 0, and there is none",
+            where="corpus",
+            mend="add corpus: a file of rows with text, or set method.lm_coef=0",
+        )
+    if recipe.corpus is not None and not method.needs_corpus:
+        able = hasattr(method, "lm_coef")
+        raise RequestError(
+            f"the method {name} reads no plain text{' where lm_coef is 0' if able else ''}",
+            where="corpus",
+            mend="set method.lm_coef, or leave corpus out" if able else "leave corpus out",
+        )
+
+
+def _check_generation(recipe: Recipe, method: Method, name: str) -> None:
+    generation = recipe.generation
+    if generation != Generation() and not (method.teacher_writes or method.student_writes):
+        raise RequestError(
+            f"nobody writes text with the method {name} on the data's completions",
+            where="generation",
+            mend="leave generation out (evaluate.max_new_tokens bounds the answers of the evaluation)",
+        )
+    if generation.num_beams == 1:
+        return
+    if method.cost.endswith("at each step"):
+        raise RequestError(
+            f"with the method {name} the student samples at each step, and beams do not sample",
+            where="generation.num_beams",
+            mend="leave num_beams out; beams are for a teacher that writes once (seqkd)",
+        )
+    for key in ("temperature", "top_p", "top_k"):
+        if getattr(generation, key) != getattr(Generation(), key):
+            raise RequestError(
+                f"a search with beams uses no {key}",
+                where=f"generation.{key}",
+                mend=f"leave {key} out, or num_beams",
+            )
