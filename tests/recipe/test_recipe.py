@@ -485,8 +485,12 @@ def test_a_key_that_is_no_word(load):
 # The resolved recipe
 
 
+PATH = {"model": "large", "sft": {}, "keep_checkpoints": 3}
 RECIPES = {
-    **{name: {"method": name} for name in METHODS},
+    **{
+        name: {"method": name, "teacher": PATH if name in ("cd", "scd") else "large"}
+        for name in METHODS
+    },
     "options": {
         "method": {"name": "gkd", "beta": 0.1, "source": "teacher"},
         "generation": {"max_new_tokens": 9, "temperature": 0.0, "top_p": 0.9},

@@ -12,10 +12,11 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import limbeck
+import limbeck.methods
 from limbeck.recipe import load_recipe, parse_recipe
 from limbeck.run import read_run
 from limbeck.run.distill import distill
+from run.test_rounds import RUNS
 from run.tiny import DATA, MODEL, STUDENT, invoke, numbers, request, tree, weights_hash, work, write
 
 METHODS = {
@@ -43,6 +44,68 @@ METHODS = {
     },
 }
 each_method = pytest.mark.parametrize("name", METHODS)
+
+# The other methods, a few steps each; those of several stages on a teacher's path are in test_rounds.
+SHORT = {
+    "training__max_steps": 6,
+    "training__eval_steps": 3,
+    "training__logging_steps": 2,
+    "evaluate": {"max_new_tokens": 4, "max_items": 8},
+}
+WRITING = {"generation": {"max_new_tokens": 8}}
+MORE = {
+    "jsd": {"method": {"name": "jsd", "source": "teacher"}, "generation": {"max_new_tokens": 20}},
+    "tvd": {"method": "tvd"},
+    "akl": {"method": "akl"},
+    "abkd": {"method": "abkd"},
+    "dkd": {"method": "dkd"},
+    "taid": {"method": "taid"},
+    "dpkd-token": {"method": "dpkd-token"},
+    "imitkd": {"method": {"name": "imitkd", "beta": 0.5}, **WRITING},
+    "distillm": {"method": {"name": "distillm", "phi": 0.7, "capacity": 16}, **WRITING},
+    "distillm2": {
+        "method": {"name": "distillm2", "rounds": 2},
+        "generation": {"max_new_tokens": 20},
+    },
+    "dpkd": {"method": "dpkd", "generation": {"max_new_tokens": 20}},
+    "opd": {"method": "opd", **WRITING},
+    "opd_sampled": {"method": {"name": "opd", "estimator": "sampled", "gamma": 0.5}, **WRITING},
+    "skd": {"method": "skd", **WRITING},
+    "minillm": {"method": {"name": "minillm", "epochs": 2, "lm_coef": 0.5}, **WRITING},
+    "seqkd_beams": {"method": "seqkd", "generation": {"max_new_tokens": 20, "num_beams": 3}},
+    "custom": {
+        "method": {"name": "custom", "divergence": "reverse_kl", "weight": "teacher_entropy"}
+    },
+    "custom_pairs": {
+        "method": {
+            "name": "custom",
+            "source": "paired",
+            "divergence": "contrastive",
+            "alpha": {"schedule": "linear", "from": 0.3, "to": 0.1},
+        },
+        "generation": {"max_new_tokens": 20},
+    },
+    "custom_mixed": {"method": {"name": "custom", "source": "mixed"}, **WRITING},
+    "distillm_corpus": {
+        "method": {"name": "distillm", "lm_coef": 1, "phi": 0.7, "trains_on": "buffer"},
+        **WRITING,
+    },
+    "dpkd_corpus": {
+        "method": {"name": "dpkd", "lm_coef": 0.5},
+        "generation": {"max_new_tokens": 20},
+    },
+}
+RARER = ("custom_mixed", "custom_pairs", "distillm_corpus", "dpkd_corpus", "opd_sampled", "tvd")
+# Terms that are logged, where a method has others than its divergence.
+TERMS = {
+    "minillm": {"single_step", "long_horizon", "lm"},
+    "distillm_corpus": {"skew_kl", "lm"},
+    "dpkd_corpus": {"preference", "lm"},
+    "distillm2": {"pull", "push"},
+    "skd": {"kl", "acceptance"},
+    "taid": {"kl", "t"},
+    "custom_pairs": {"contrastive", "alpha"},
+}
 
 
 @pytest.fixture
@@ -190,6 +253,41 @@ def test_a_second_call_does_nothing(finished, name):
     assert again.results == run.results
     assert tree(run.path) == before
     assert (run.student / "model.safetensors").stat().st_mtime_ns == changed
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in RARER else ()) for n in MORE]
+)
+def test_every_method_trains_from_end_to_end(teacher, tmp_path, name):
+    changes = {"teacher": str(teacher.path), **SHORT, **MORE[name]}
+    if "lm_coef" in changes["method"]:
+        file = tmp_path / "corpus.jsonl"
+        texts = [{"text": f"{i} is followed by {i + 1}."} for i in range(40)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in texts))
+        changes["corpus"] = {"source": str(file), "validation": 0, "test": 0}
+    run = work(request(tmp_path / "run", **changes))
+    for place in ("report.html", "recipe.yaml", "manifest.json", "rounds/000/text.parquet"):
+        assert (run.path / place).exists(), place
+    assert not list((run.path / "checkpoints").glob("*"))
+    log, method = run.results["training"]["student"], run.results["recipe"]["method"]["name"]
+    assert log["steps"] == 6 and log["supervised_tokens"] > 0 and len(log["eval_curve"]) >= 2
+    assert len(log["curve"]) == (2 if method == "distillm2" else 3)
+    for point in log["curve"]:
+        assert TERMS.get(name, set()) <= set(point)
+        assert all(math.isfinite(v) for v in point.values() if v is not None), point
+    wrote = log["tokens_written"]
+    cost = parse_recipe(run.results["recipe"]).build_method().cost
+    assert (wrote > 0) == cost.endswith("at each step"), "who wrote, and when"
+    own, before = (items(run, arm) for arm in ("student", "before"))
+    moved = [a["nats"] != b["nats"] for a, b in zip(own, before, strict=True)]
+    assert len(moved) == 8 and all(moved), "the student is what it was"
+    AutoModelForCausalLM.from_pretrained(run.student)
+
+
+def test_no_method_is_left_out():
+    ran = {**METHODS, **MORE, **RUNS}.values()
+    methods = [c["method"] for c in ran]
+    assert {m if isinstance(m, str) else m["name"] for m in methods} == set(limbeck.methods.METHODS)
 
 
 def test_no_baseline_means_no_baseline(finished):

@@ -1,12 +1,9 @@
 """Is the data fit to learn from and to judge by?"""
 
 from collections.abc import Iterator
-from typing import Any, cast
 
 from limbeck.bench import Bench
-from limbeck.data import Sequence
 from limbeck.doctor.finding import Finding
-from limbeck.methods import Lab, Method
 from limbeck.schedules import ValidationDriven
 
 FEW_ITEMS = 100  # below this, a difference of ten points is within noise
@@ -68,7 +65,7 @@ def completions(bench: Bench) -> Iterator[Finding]:
             f"the teacher answers all {len(train):,} prompts "
             f"({answered:,} also have a completion in the data)",
         )
-    elif _prompts_are_enough(method):
+    elif not method.needs_completions:
         who = "student and teacher answer" if method.writes_together else "the student answers"
         yield Finding("text", "ok", f"{who} all {len(train):,} prompts during training")
     elif answered == 0:
@@ -118,28 +115,6 @@ def validation(bench: Bench) -> Iterator[Finding]:
             f"{listening[0]} would never move",
             f"set data.validation to a fraction such as 0.05, or give method.{listening[0]} a number",
         )
-
-
-class _MoreThanPromptsError(Exception):
-    """Something else was asked for."""
-
-
-class _Prompts:
-    """A lab that has nothing but prompts."""
-
-    def prompts(self) -> list[Sequence]:
-        return []
-
-    def __getattr__(self, name: str) -> Any:
-        raise _MoreThanPromptsError(name)
-
-
-def _prompts_are_enough(method: Method) -> bool:
-    try:
-        method.prepare(cast("Lab", _Prompts()))
-    except _MoreThanPromptsError:
-        return False
-    return True
 
 
 def lengths(bench: Bench) -> Iterator[Finding]:
