@@ -54,7 +54,15 @@ class Schedule(abc.ABC):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The smallest and the largest value it can take."""
+        """The smallest and the largest value it can take.
+
+        Raises:
+            ValueError: One of them is no number.
+        """
+        if not (math.isfinite(self.start) and math.isfinite(self.end)):
+            raise ValueError(
+                f"a schedule goes between numbers, not {self.start:g} and {self.end:g}"
+            )
         return min(self.start, self.end), max(self.start, self.end)
 
     def at(self, moment: Moment, state: State) -> float:
@@ -136,7 +144,7 @@ class Sawtooth(Schedule):
     """
 
     def __post_init__(self) -> None:
-        _check_rising(self)
+        _check_rising(self, share=True)
 
     def value(self, moment: Moment, state: State) -> float:
         """See `Schedule.value`."""
@@ -151,7 +159,7 @@ class LossDriven(Schedule):
 
     With the loss :math:`J_n` of step n: :math:`\delta = (J_{n-1} - J_n) / J_{n-1}`,
     :math:`m \leftarrow \beta m + (1 - \beta) \delta`, and
-    :math:`t \leftarrow \min(end, \max(line(n), t + \alpha \, \sigma(m) (1 - t)))`.
+    :math:`t \leftarrow \min(end, \max(line(n), t + \alpha \, \sigma(m) (1 - t)))`; t is a share, in [0, 1].
 
     Attributes:
         rate: :math:`\alpha`.
@@ -162,7 +170,7 @@ class LossDriven(Schedule):
     momentum: float = 0.99
 
     def __post_init__(self) -> None:
-        _check_rising(self)
+        _check_rising(self, share=True)
 
     def value(self, moment: Moment, state: State) -> float:
         """See `Schedule.value`."""
@@ -179,7 +187,7 @@ class LossDriven(Schedule):
         if before is not None:
             delta = (before - loss) / (before + 1e-15)
             m = self.momentum * m + (1 - self.momentum) * delta
-            t += self.rate * _sigmoid(m) * max(0.0, 1 - t)
+            t += self.rate * _sigmoid(m) * (1 - t)
         return {"t": min(self.end, max(line, t)), "m": m, "loss": loss}
 
 
@@ -266,7 +274,9 @@ def keys(cls: type[Schedule]) -> dict[str, str]:
     return {_WORDS.get(f.name, f.name): f.name for f in fields(cls)}
 
 
-def _check_rising(schedule: Schedule) -> None:
+def _check_rising(schedule: Schedule, share: bool = False) -> None:
+    if share and not (0 <= schedule.start <= 1 and 0 <= schedule.end <= 1):
+        raise ValueError("this schedule moves a share: from and to lie in [0, 1]")
     if schedule.start > schedule.end:
         raise ValueError(
             f"this schedule can only rise, and goes from {schedule.start:g} to {schedule.end:g}"

@@ -6,6 +6,7 @@ Each: exit code 2, what and where and mend on standard error, no traceback, noth
 import collections
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -176,9 +177,9 @@ def test_in_this_process(world, monkeypatch, name):
     if prepare:
         prepare(world)
     before = tree(world)
-    began = time.monotonic()
+    began = time.process_time()
     done = invoke("distill", "tiny.yaml", *arguments)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     said_well(done.exit_code, done.stderr, words)
     assert tree(world) == before
     assert not (world / "runs" / "tiny" / ".lock").exists() or name == "output of another recipe"
@@ -283,7 +284,7 @@ def test_as_a_user_sees_it(world, name):
         finally:
             os.chdir(here)
     before = tree(world)
-    began = time.monotonic()
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "limbeck", "distill", "tiny.yaml", *arguments],
         cwd=world,
@@ -291,7 +292,9 @@ def test_as_a_user_sees_it(world, name):
         capture_output=True,
         text=True,
     )
-    took = time.monotonic() - began
+    # Of the processor, not of the clock: other tests share the machine.
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = spent.ru_utime + spent.ru_stime - began.ru_utime - began.ru_stime
     print(f"{name}: {took:.1f} s")
     said_well(done.returncode, done.stderr, words)
     assert done.stdout == ""

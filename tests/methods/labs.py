@@ -47,7 +47,7 @@ class Together:
         self.asked.append(("mixed", alpha))
         return [Completion((*p, 1), tuple(-0.5 - i for i in range(len(p) + 1))) for p in prompts]
 
-    def interleaved(self, prompts, sampling, seed, *, k, block):
+    def interleaved(self, prompts, sampling, seed, *, k, block, teacher_sampling=None):
         self.asked.append(("interleaved", k, block))
         by = [(*(i % 2 == 0 for i in range(len(p))), True) for p in prompts]
         return [Interleaved((*p, 1), by_student=b) for p, b in zip(prompts, by, strict=True)]

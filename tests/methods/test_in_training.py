@@ -107,7 +107,7 @@ class Both:
     def mixed(self, prompts, sampling, seed, *, alpha):
         return [Completion(*drawn(p)) for p in prompts]
 
-    def interleaved(self, prompts, sampling, seed, *, k, block):
+    def interleaved(self, prompts, sampling, seed, *, k, block, teacher_sampling=None):
         return [Interleaved(written(p), by_student=(True,) * len(written(p))) for p in prompts]
 
 

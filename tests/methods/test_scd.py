@@ -26,6 +26,7 @@ class Path:
     own: list = field(default_factory=list)
     its: dict = field(default_factory=dict)
     round: int = 0
+    seed: int = 0
     asked: list = field(default_factory=list)
 
     @property

@@ -65,7 +65,7 @@ def test_an_option_of_another_method(name, key, users):
     ("section", "where", "words"),
     [
         ({**MOVING, "schedule": "lineer"}, "method.beta.schedule", "did you mean linear?"),
-        ({"from": 0, "to": 1}, "method.beta.schedule", "linear"),
+        ({"from": 0, "to": 1}, "method.beta", "add schedule: one of linear"),
         ({"schedule": "linear", "to": 1}, "method.beta", "from: and to:"),
         ({"schedule": "cosine", "from": 1}, "method.beta", "from: and to:"),
         ({**MOVING, "untli": 0.5}, "method.beta.untli", "did you mean until?"),
@@ -238,3 +238,59 @@ def test_a_share_that_follows_an_evaluation_that_is_off():
     error = refused(method="distillm", training={"eval_strategy": "no"})
     assert error.where == "training.eval_strategy" and "method.phi" in error.mend
     assert parse(method={"name": "distillm", "phi": 0.5}, training={"eval_strategy": "no"})
+
+
+@pytest.mark.parametrize("end", [float("nan"), float("inf")])
+def test_a_schedule_to_nowhere(end):
+    """NaN is neither below nor above a range, and would stop the training at its first step."""
+    error = refused(method={"name": "gkd", "beta": {**MOVING, "to": end}})
+    assert "between numbers" in error.what
+
+
+def test_a_number_and_a_schedule_of_one_option():
+    error = refused(method={"name": "gkd", "beta": 0.5, "schedule": {"beta": MOVING}})
+    assert error.what == "beta is given twice" and error.where == "method.beta"
+
+
+@pytest.mark.parametrize("key", ["temperature", "top_p", "top_k"])
+def test_samples_of_another_policy(key):
+    """The ratio of the sampled form would be to a distribution that nobody sampled from."""
+    value = {"temperature": 0.5, "top_p": 0.9, "top_k": 5}[key]
+    section = {"name": "opd", "estimator": "sampled"}
+    assert "samples of the student itself" in refused(method=section, generation={key: value}).what
+    assert parse(method="opd", generation={key: value})
+
+
+@pytest.mark.parametrize("method", [{"name": "distillm2", "rounds": 4}, {"name": "cd"}])
+def test_more_rounds_than_steps(method):
+    """Found only after the teacher had been fine-tuned or had written."""
+    teacher = {"model": "teacher", "sft": {}, "keep_checkpoints": 4}
+    error = refused(method=method, teacher=teacher, training={"max_steps": 3})
+    assert "3 optimiser steps cannot be shared among 4 rounds" in error.what
+
+
+def test_a_misspelt_word_has_a_nearest_one():
+    error = refused(method={"name": "custom", "divergence": "foward_kl"})
+    assert "did you mean forward_kl?" in error.what
+
+
+@pytest.mark.parametrize("method", [3, ["kd"]])
+def test_a_method_that_is_no_word(method):
+    assert "give the name of a method" in refused(method=method).what
+
+
+@pytest.mark.parametrize(
+    ("method", "need"),
+    [
+        (Custom(target="argmax", divergence="cross_entropy"), "logits"),
+        (Custom(weight="teacher_entropy"), "logits"),
+        (Custom(temperature=2.0), "logits"),
+        (Custom(), "events"),
+        (METHODS["dpkd-token"](), "logits"),
+        (METHODS["imitkd"](), "logits"),
+        (METHODS["kd"](), "average"),
+    ],
+)
+def test_a_cache_of_a_few_tokens_does_not_tell_the_likeliest(method, need):
+    """The index of an event is no id: the student would be trained towards token 0."""
+    assert method.needs == need

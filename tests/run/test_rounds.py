@@ -263,3 +263,43 @@ def test_two_ranks_come_to_the_end(tmp_path):
         losses = read(tmp_path / "run" / "folds" / f"{side}.json")
         assert [len(x) for x in losses] == [96] * checkpoints
     assert not list((tmp_path / "run" / "checkpoints").glob("*"))
+
+
+def test_a_student_keeps_its_precision_over_rounds(tmp_path):
+    run = work(
+        request(
+            tmp_path / "r",
+            student={**STUDENT, "dtype": "bfloat16"},
+            method={"name": "distillm2", "rounds": 2},
+            generation=WRITING,
+            **{**SHORT, "training__max_steps": 4},
+        )
+    )
+    model = AutoModelForCausalLM.from_pretrained(run.student)
+    assert model.dtype == torch.bfloat16
+
+
+def test_a_checkpoint_that_diverged_is_not_chosen(tmp_path):
+    """Its KL is no number, and no number may stand in a manifest."""
+    folder = tmp_path / "path"
+    tokenizer = character_tokenizer()
+    for k in range(3):
+        torch.manual_seed(k)
+        config = LlamaConfig(**{n: v for n, v in MODEL.items() if n != "model_type"})
+        config.vocab_size = len(tokenizer)
+        config.eos_token_id = tokenizer.eos_token_id
+        model = LlamaForCausalLM(config)
+        if k == 1:
+            torch.nn.init.constant_(model.model.norm.weight, float("nan"))
+        model.save_pretrained(folder / f"checkpoint-{k}")
+        tokenizer.save_pretrained(folder / f"checkpoint-{k}")
+    run = work(request(tmp_path / "r", teacher={"checkpoints": str(folder)}, method="scd", **SHORT))
+    rounds = run.results["training"]["student"]["rounds"]
+    assert all(r["kl_from_best"][1] is None and r["checkpoint"] != 1 for r in rounds)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_text_of_every_round_is_kept(finished, index):
+    run = finished("distillm2_lora")
+    rows = pq.read_table(run.path / "rounds" / f"{index:03}" / "text.parquet").to_pydict()
+    assert rows["prompt"] and all(rows["rejected"])

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from limbeck.data.batch import Author, Sequence
-from limbeck.engines import Completion, Scripted
-from limbeck.methods import SKD, DistiLLM, DistiLLM2, ImitKD, MiniLLM, Step
+from limbeck.engines import Completion, Interleaved, Sampling, Scripted
+from limbeck.methods import OPD, SKD, DistiLLM, DistiLLM2, ImitKD, MiniLLM, Step
 from limbeck.sources import Replay, Sources
 
 ROWS = [Sequence((2, i), (3, 1), Author.DATA, example=i) for i in range(6)]
@@ -186,7 +186,7 @@ def test_skd_asks_for_what_it_says():
     asked = []
 
     class Interleaving:
-        def interleaved(self, prompts, sampling, seed, *, k, block):
+        def interleaved(self, prompts, sampling, seed, *, k, block, teacher_sampling=None):
             asked.append((len(prompts), seed, k, block))
             return []
 
@@ -219,3 +219,23 @@ def test_distillm2_writes_the_students_side_where_the_round_did_not():
     assert [s.example for s in chosen] == [0, 0, 1, 1, 2, 2]
     assert [s.completion for s in chosen[1::2]] == [(2, 0, 1), (5, 1), (2, 2, 1)]
     assert student.asked == [(2, 1.0)], "for those alone"
+
+
+def test_skds_teacher_may_have_a_temperature_of_its_own():
+    asked = []
+
+    class Interleaving:
+        def interleaved(self, prompts, sampling, seed, *, k, block, teacher_sampling=None):
+            asked.append((sampling.temperature, teacher_sampling.temperature))
+            return [Interleaved((2, 1), None, True, (True, True)) for _ in prompts]
+
+    sources = Sources(together=Interleaving(), sampling=Sampling(temperature=0.5))
+    for own in (None, 0.2):
+        SKD(teacher_temperature=own).sequences(ROWS, sources, Step(0, 9))
+    assert asked == [(0.5, 0.5), (0.5, 0.2)]
+
+
+def test_opd_refuses_samples_of_something_else():
+    sources = Sources(student=Scripted(lambda p: (3, 1)), sampling=Sampling(temperature=0.5))
+    with pytest.raises(ValueError, match="temperature 1"):
+        OPD(estimator="sampled").sequences(ROWS, sources, Step(0, 9))

@@ -32,10 +32,17 @@ def test_the_oldest_leave_first():
     assert list(replay.rows) == ROWS[6:]
 
 
-def test_the_newest_come_oldest_first():
-    replay = filled(6)
-    assert replay.newest(2) == ROWS[8:] and replay.newest(6) == ROWS[4:]
-    assert replay.newest(9) == ROWS[4:], "as many as there are"
+def test_what_is_held_takes_the_place_of_all(tmp_path):
+    """MiniLLM trains on one window of rollouts for some steps, however large it is."""
+    replay = Replay(0)
+    replay.hold(ROWS[:3])
+    assert list(replay.rows) == ROWS[:3]
+    replay.hold(ROWS[3:8])
+    assert list(replay.rows) == ROWS[3:8]
+    replay.save(tmp_path / "replay.json")
+    again = Replay(0)
+    again.load(tmp_path / "replay.json")
+    assert list(again.rows) == ROWS[3:8]
 
 
 @given(st.integers(1, 10), st.integers(1, 25), st.integers(0, 99))

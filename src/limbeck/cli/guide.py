@@ -22,7 +22,7 @@ INTRODUCTION = """\
 
 `limbeck methods` lists them, `limbeck methods NAME` shows one in full, `--json` is for machines. p is the teacher's
 distribution, q the student's; a reduction over tokens is over the supervised tokens of the global batch. Every number
-of a method may also be a [schedule](../recipe.md#schedules), `beta: {schedule: linear, from: 0.5, to: 0.75}`.
+that a step reads may also be a [schedule](../recipe.md#schedules), `beta: {schedule: linear, from: 0.5, to: 0.75}`.
 
 These pages are written from the code by `make guide`; the tests check that they are up to date.
 
@@ -40,7 +40,7 @@ def page(name: str) -> str:
         f"**When to use it.** {found['use']}",
         f"**Cost.** {found['cost'].capitalize()}.",
     ]
-    parts += [f"**Needs {what}.** `{how}`" for what, how in found["needs"].items()]
+    parts += [f"**Needs {what}**: {how}." for what, how in found["needs"].items()]
     if found["paper"]["measured"]:
         parts.append(f"**What was measured.** {found['paper']['measured']}")
     parts.append(_table(("choice", ""), found["choices"].items()))
@@ -55,7 +55,7 @@ def page(name: str) -> str:
             (d["code"], d["does"], d["here"], f"`{d['option']}`" if d["option"] else "")
             for d in found["deviations"]
         ]
-        head = ("whose", "does", "here", "to get theirs")
+        head = ("whose", "does", "here", "the option")
         parts.append("## What released code does\n\n" + _table(head, does))
     return "\n\n".join(parts) + "\n"
 
@@ -86,17 +86,27 @@ def with_table(readme: str) -> str:
 
 
 def _algorithm(cls: type[Method]) -> str:
-    """The hooks that a method has of its own, without what only Python needs."""
-    blocks = []
-    for name in HOOKS:
-        if name in vars(cls):
-            code = textwrap.dedent(inspect.getsource(vars(cls)[name]))
-            blocks.append(code.rstrip())
+    """The hooks that a method has of its own, and the functions of its file that they call."""
     source = inspect.getsourcefile(cls)
     assert source is not None
+    module = inspect.getmodule(cls)
+    own = {n: f for n, f in vars(module).items() if getattr(f, "__module__", "") == cls.__module__}
+    helpers = {
+        name: function
+        for name, function in {**vars(cls), **own}.items()
+        if inspect.isfunction(function) and name not in HOOKS and not name.startswith("__")
+    }
+    blocks = [_code(vars(cls)[name]) for name in HOOKS if name in vars(cls)]
+    for block in blocks:  # it grows: a helper may call another one
+        for name in [n for n in helpers if f"{n}(" in block]:
+            blocks.append(_code(helpers.pop(name)))
     where = f"`src/limbeck/methods/{Path(source).name}`"
     code = "\n\n".join(blocks)
     return f"From {where}; whatever is not there is as in every method.\n\n```python\n{code}\n```"
+
+
+def _code(function: Any) -> str:
+    return textwrap.dedent(inspect.getsource(function)).rstrip()
 
 
 def _table(head: tuple[str, ...], rows: Any) -> str:

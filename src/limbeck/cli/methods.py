@@ -78,11 +78,14 @@ def show_method(name: str, as_json: bool) -> None:
         out.print(Text(f"      {option['meaning']}"))
     if found["options"]:
         out.print(
-            Text("  A number may be a schedule: {schedule: linear, from: 0.5, to: 0.75}", "dim")
+            Text(
+                "  A number that a step reads may be a schedule: {schedule: linear, from: 0.5, to: 0.75}",
+                "dim",
+            )
         )
     if found["deviations"]:
         table = Table(title="\nwhat released code does", title_justify="left", title_style="bold")
-        for column in ("whose", "does", "here", "option for theirs"):
+        for column in ("whose", "does", "here", "the option"):
             table.add_column(column, overflow="fold")
         for d in found["deviations"]:
             table.add_row(*(Text(d[key]) for key in ("code", "does", "here", "option")))

@@ -26,6 +26,11 @@ class Sampling:
     batch_size: int = 64
     num_beams: int = 1
 
+    @property
+    def plain(self) -> bool:
+        """Whether tokens are samples of the model itself, neither tempered nor filtered."""
+        return self == Sampling(self.max_new_tokens, batch_size=self.batch_size)
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

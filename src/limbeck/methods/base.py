@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import difflib
 import functools
 import random
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from limbeck.data.batch import Scored, Sequence, Tokens
 from limbeck.methods.lab import Lab
-from limbeck.schedules import Moment, Schedule, State
+from limbeck.schedules import Moment, Schedule, State, highest, lowest
 from limbeck.sources import Sources, seed_for
 from limbeck.targets import Need
 
@@ -169,6 +170,21 @@ class Method(abc.ABC):
         return False
 
     @property
+    def needs_folds(self) -> bool:
+        """Whether losses are asked for of models that were not trained on the rows."""
+        return False
+
+    @property
+    def weighs_samples(self) -> bool:
+        """Whether the loss divides by the probability that the student's tokens were drawn with."""
+        return False
+
+    @property
+    def buffer_size(self) -> int:
+        """How many sequences written earlier each process keeps to be trained on again."""
+        return 0
+
+    @property
     def needs(self) -> Need:
         """How much of the teacher's distribution the loss must see; a cache may hold less.
 
@@ -273,10 +289,16 @@ class Method(abc.ABC):
 
     def check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
         """Raise ValueError unless a field is one of these words."""
-        if getattr(self, name) not in allowed:
-            raise ValueError(
-                f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
-            )
+        given = getattr(self, name)
+        if given not in allowed:
+            close = difflib.get_close_matches(str(given), allowed, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {given!r}{hint}")
+
+
+def need_at(temperature: float) -> Need:
+    """What a forward KL must see: at temperature 1 its gradient is linear in p, at another not."""
+    return "average" if highest(temperature) == lowest(temperature) == 1 else "logits"
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Tokens
 from limbeck.divergences import forward_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, need_at
 from limbeck.methods.lab import Lab
-from limbeck.schedules import highest, lowest
 from limbeck.targets import Need
 
 
@@ -70,7 +69,7 @@ class CD(Method):
     @property
     def needs(self) -> Need:
         """See `KD.needs`; a cache holds one teacher, so a path of them has none."""
-        return "average" if highest(self.temperature) == lowest(self.temperature) == 1 else "logits"
+        return need_at(self.temperature)
 
     @property
     def needs_path(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from limbeck import divergences as d
 from limbeck.data.batch import Author, Sequence, Tokens
-from limbeck.methods.base import Choices, Method, Paper, Step
+from limbeck.methods.base import Choices, Method, Paper, Step, need_at
 from limbeck.schedules import highest, lowest
 from limbeck.sources import Sources
 from limbeck.targets import Need
@@ -176,10 +176,11 @@ class Custom(Method):
 
     @property
     def needs(self) -> Need:
-        """Another temperature asks for the whole distribution."""
+        """A token that is likeliest, a weight or another temperature ask for all of p."""
         if not self.imitates:
             return "nothing"
-        return "events" if highest(self.temperature) == lowest(self.temperature) == 1 else "logits"
+        whole = self.target == "argmax" or self.weight != "uniform"
+        return "logits" if whole or need_at(self.temperature) == "logits" else "events"
 
     @property
     def needs_completions(self) -> bool:

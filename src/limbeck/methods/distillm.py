@@ -11,7 +11,7 @@ from torch import Tensor
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import skew_kl, skew_reverse_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
-from limbeck.schedules import ValidationDriven, highest, moving
+from limbeck.schedules import ValidationDriven, highest, lowest, moving
 from limbeck.sources import Sources
 
 
@@ -23,8 +23,10 @@ class DistiLLM(Method):
     .. math:: KL(p \| \alpha p + (1 - \alpha) q) \quad or \quad KL(q \| (1 - \alpha) p + \alpha q)
 
     With one draw u for each step and progress s: where :math:`u < \phi (1 - s)`, the student
-    writes and the buffer keeps it; where :math:`u < \phi`, the buffer is trained on; else the
-    given text. :math:`\phi` rises by 0.1 whenever the validation loss has risen.
+    writes and the buffer keeps it; where :math:`u < \phi`, the buffer is trained on (until it is
+    full, the student writes there too); else the given text. :math:`\phi` rises by 0.1 whenever
+    the validation loss has risen from one evaluation to the next; the paper evaluates once an
+    epoch, ``training.eval_steps`` decides here.
 
     Attributes:
         divergence: ``skew_kl`` (SKL) or ``skew_reverse_kl`` (SRKL).
@@ -67,10 +69,16 @@ class DistiLLM(Method):
     )
     deviations: ClassVar = (
         Deviation(
-            "the authors' code",
-            "trains on the fresh batch where Algorithm 1 draws from the buffer",
-            "the fresh batch, which is less stale",
-            "trains_on: buffer (the paper)",
+            "the paper, Algorithm 1",
+            "draws from the buffer even when the student has just written",
+            "the fresh batch, as in the authors' code, which is less stale",
+            "trains_on: buffer",
+        ),
+        Deviation(
+            "the authors' code (HEAD)",
+            "stops with a TypeError for every loss that is not adaptive; the OpenLLaMA script's "
+            "type, srkl-aesop, trains on the data alone",
+            "all of them run",
         ),
         Deviation(
             "the authors' code",
@@ -89,10 +97,10 @@ class DistiLLM(Method):
             "the divergence, 0 where the student matches",
         ),
         Deviation(
-            "the authors' scripts",
-            "add the likelihood of OpenWebText with weight 1",
-            "no such text is at hand by itself",
-            "lm_coef: 1 with corpus:",
+            "the paper and its scripts",
+            "add the likelihood of a pre-training corpus (OpenWebText) with weight 1",
+            "without it, because no such text is at hand by itself; name one with corpus:",
+            "lm_coef: 1",
         ),
     )
     settled: ClassVar = frozenset({"capacity"})
@@ -110,6 +118,16 @@ class DistiLLM(Method):
     def student_writes(self) -> bool:
         """Unless phi stays at 0."""
         return highest(self.phi) > 0
+
+    @property
+    def needs_completions(self) -> bool:
+        """Unless every text is the student's."""
+        return lowest(self.phi) < 1 and not self.teacher_writes
+
+    @property
+    def buffer_size(self) -> int:
+        """The capacity."""
+        return self.capacity
 
     @property
     def needs_corpus(self) -> bool:

@@ -107,6 +107,16 @@ class DistiLLM2(Method):
         ),
         Deviation(
             "the authors' code",
+            "takes softmaxes in bfloat16, and its test split is the first 500 training pairs",
+            "float32; splits share no prompt",
+        ),
+        Deviation(
+            "the authors' code",
+            "is one run an epoch, so a ramp of beta would restart in each",
+            "the ramp is over all rounds",
+        ),
+        Deviation(
+            "the authors' code",
             "weighs by 2 - beta and beta, four times the paper's scale",
             "the paper's scale, 1 / (2 |D|)",
         ),

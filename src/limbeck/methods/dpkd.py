@@ -63,10 +63,11 @@ class DPKD(Method):
             "method: dpkd-token",
         ),
         Deviation(
-            "the authors' code",
-            "adds the likelihood of a corpus with weight 0.5",
-            "no such text is at hand by itself",
-            "lm_coef: 0.5 with corpus:",
+            "the paper and its scripts",
+            "add the likelihood of a pre-training corpus (weight 0.5; without it ROUGE-L falls from "
+            "24.6 to 23.5)",
+            "without it, because no such text is at hand by itself; name one with corpus:",
+            "lm_coef: 0.5",
         ),
     )
     reduction: ClassVar = "sequences"

@@ -8,6 +8,7 @@ from torch.nn.functional import softplus
 
 from limbeck.data.batch import Tokens
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
+from limbeck.targets import Need
 
 
 @final
@@ -64,6 +65,11 @@ class DPKDToken(Method):
     def __post_init__(self) -> None:
         self.check_range("beta", 1e-6, 1e6)
         self.check_range("lmbda", 0.0, 1.0)
+
+    @property
+    def needs(self) -> Need:
+        """The likeliest token, whichever it is."""
+        return "logits"
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
         """The preference at each token and, where it has any weight, the likelihood."""

@@ -67,6 +67,12 @@ class GKD(Method):
         ),
         Deviation(
             "TRL GKDTrainer",
+            "samples at temperature 0.9 by default, and asks its seq_kd only where the draw fails",
+            "generation.temperature is 1; source chooses whose text the other batches are",
+            "generation: {temperature: 0.9}",
+        ),
+        Deviation(
+            "TRL GKDTrainer",
             "averages over tokens, with a count taken before the text is replaced",
             "each sequence first, as in the paper",
         ),
@@ -78,10 +84,10 @@ class GKD(Method):
             "rescale: true",
         ),
         Deviation(
-            "TRL before March 2025, DistiLLM, TAID, ABKD",
-            "weigh the student by beta",
+            "TRL before March 2025, DistiLLM, ABKD",
+            "weigh the student: their 0.9 is 0.1 here",
             "beta weighs the teacher",
-            "beta: 1 - theirs",
+            "beta: 0.1",
         ),
         Deviation(
             "DistiLLM, TAID (as a baseline)",

@@ -10,8 +10,9 @@ from torch import Tensor
 from limbeck.data.batch import Author, Sequence, Tokens
 from limbeck.divergences import forward_kl
 from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
-from limbeck.schedules import Exponential, lowest, moving
+from limbeck.schedules import Exponential, highest, lowest, moving
 from limbeck.sources import Sources
+from limbeck.targets import Need
 
 
 @final
@@ -83,6 +84,16 @@ class ImitKD(Method):
     def student_writes(self) -> bool:
         """Unless beta stays at 1."""
         return lowest(self.beta) < 1
+
+    @property
+    def needs(self) -> Need:
+        """The teacher's likeliest token, whichever it is."""
+        return "logits" if self.target == "argmax" else "average"
+
+    @property
+    def needs_completions(self) -> bool:
+        """Unless every text is the student's."""
+        return highest(self.beta) > 0 and not self.teacher_writes
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """A coin for each example decides whose context it is."""

@@ -46,10 +46,10 @@ class JSD(Method):
             "the definition of the paper",
         ),
         Deviation(
-            "DistiLLM, TAID",
-            "weigh the student by their lambda or beta: 0.9 and 0.1 there are 0.1 and 0.9 here",
+            "DistiLLM, ABKD",
+            "weigh the student by their lambda: DistiLLM's 0.9 is 0.1 here",
             "beta weighs the teacher",
-            "beta: 1 - theirs",
+            "beta: 0.1",
         ),
     )
 

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from limbeck.data.batch import Tokens
 from limbeck.divergences import forward_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
-from limbeck.schedules import highest, lowest
+from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text, need_at
 from limbeck.targets import Need
 
 
@@ -74,7 +73,7 @@ class KD(Method):
     @property
     def needs(self) -> Need:
         """At temperature 1 the gradient, q - p, is linear in p; at another, p_T is not."""
-        return "average" if highest(self.temperature) == lowest(self.temperature) == 1 else "logits"
+        return need_at(self.temperature)
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
         """The soft term and, where it has any weight, the hard one."""

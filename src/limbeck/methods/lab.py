@@ -17,6 +17,11 @@ class Lab(Protocol):
         ...
 
     @property
+    def seed(self) -> int:
+        """Of draws in this round."""
+        ...
+
+    @property
     def checkpoints(self) -> int:
         """How many checkpoints the teacher's path has; 0 where there is no path."""
         ...
@@ -38,7 +43,10 @@ class Lab(Protocol):
         ...
 
     def kl_from_best(self) -> list[float]:
-        """KL(best checkpoint || k) on probe rows for each checkpoint k, nats a token."""
+        """KL(best checkpoint || k) on probe rows for each checkpoint k, nats a token.
+
+        Infinite for a checkpoint that has diverged, as are the other measurements of it.
+        """
         ...
 
     def kl_from_student(self) -> list[float]:

@@ -36,7 +36,8 @@ class MiniLLM(Method):
         length_norm: Divide the return by the number of tokens ahead.
         whiten: Shift and scale the returns of a micro-batch to mean 0 and variance 1.
         immediate: Let the return begin at t, not t + 1, as the released code does.
-        epochs: How many optimiser steps train on the same rollouts.
+        epochs: How many optimiser steps train on the same rollouts. The rows that the data gives
+            to the other steps are passed over.
         lm_coef: Weight of the likelihood of the ``corpus``, at least 0.
     """
 
@@ -75,6 +76,21 @@ class MiniLLM(Method):
             "has exactly, counts twice",
             "from t + 1, as in the paper",
             "immediate: true",
+        ),
+        Deviation(
+            "the authors' code",
+            "multiplies rewards by 2 and clips them at 100",
+            "neither",
+        ),
+        Deviation(
+            "the authors' code",
+            "computes rewards and returns once for all of the steps that train on a rollout",
+            "from the student of each step",
+        ),
+        Deviation(
+            "the paper",
+            "divides the return by T - t - 1",
+            "by the number of its terms, T - t, which is never 0",
         ),
         Deviation("the authors' code", "discounts by 0.95", "no discount", "gamma: 0.95"),
         Deviation(
@@ -130,11 +146,11 @@ class MiniLLM(Method):
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Draw from the mixture, and train on the same draws for some steps."""
-        replay = sources.replay
-        chosen = replay.newest(len(rows))
-        if step.index % self.epochs == 0 or len(chosen) < len(rows):
-            chosen = drawn_from(sources.mixed(rows, step.sampling_seed, alpha=self.alpha))
-            replay.push(chosen)
+        kept = list(sources.replay.rows)
+        if step.index % self.epochs == 0 or len(kept) < len(rows):
+            kept = drawn_from(sources.mixed(rows, step.sampling_seed, alpha=self.alpha))
+            sources.replay.hold(kept)
+        chosen = kept[: len(rows)]
         return sources.beside(chosen, step.sampling_seed) if self.needs_corpus else chosen
 
     def look(self, scored: Scored, step: Step) -> dict[str, Tensor]:

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import forward_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, need_at
 from limbeck.methods.lab import Lab, LossSource
-from limbeck.schedules import highest, lowest
 from limbeck.targets import Need
 
 FLOOR = 1e-4  # nats a token: a memorised row has none left, and 0 / 0 would say nothing
@@ -86,6 +85,11 @@ class SCD(Method):
         ),
         Deviation(
             "the paper",
+            "trains two epochs in each stage",
+            "the training arguments are those of all stages together, which share the steps",
+        ),
+        Deviation(
+            "the paper",
             "takes both losses on rows that both models were trained on, where they are near 0",
             "the same",
             "adaptive_weight: true, loss_source: oof",
@@ -117,12 +121,17 @@ class SCD(Method):
     @property
     def needs(self) -> Need:
         """The gradient of the forward KL at temperature 1 is linear in p."""
-        return "average" if highest(self.temperature) == lowest(self.temperature) == 1 else "logits"
+        return need_at(self.temperature)
 
     @property
     def needs_path(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def needs_folds(self) -> bool:
+        """For losses out of fold."""
+        return self.loss_source == "oof"
 
     @property
     def needs_start(self) -> bool:
@@ -148,7 +157,7 @@ class SCD(Method):
         weights = adaptive_weights(own, its, self.sharpness)
         return [
             replace(row, weight=w)
-            for row, w in zip(rows, controlled(weights, self.control), strict=True)
+            for row, w in zip(rows, controlled(weights, self.control, lab.seed), strict=True)
         ]
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
@@ -174,10 +183,10 @@ def adaptive_weights(own: list[float], its: list[float], sharpness: float) -> li
     return [(1 + tanh(sharpness * x / 2)) / 2 for x in logs]  # exp would overflow
 
 
-def controlled(weights: list[float], control: str) -> list[float]:
-    """The weights, or what takes their place in a comparison."""
+def controlled(weights: list[float], control: str, seed: int) -> list[float]:
+    """The weights, or what takes their place in a comparison; dealt out anew in each stage."""
     if control == "constant":
         return [sum(weights) / len(weights)] * len(weights)
     if control == "shuffled":
-        return random.Random(0).sample(weights, len(weights))
+        return random.Random(seed).sample(weights, len(weights))
     return [1 - w for w in weights] if control == "inverted" else weights

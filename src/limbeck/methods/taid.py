@@ -66,6 +66,11 @@ class TAID(Method):
             "the whole training",
         ),
         Deviation(
+            "the authors' scripts",
+            "have the contents of taid.sh and gkd.sh exchanged, for Llama-2 and StableLM",
+            "a method is what its name says",
+        ),
+        Deviation(
             "some of the authors' scripts",
             "start at t = 0.2",
             "0.4",

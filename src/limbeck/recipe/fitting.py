@@ -1,5 +1,7 @@
 """Does a method find what it needs in the recipe, and does anything read what is there?"""
 
+import dataclasses
+
 from limbeck.errors import RequestError
 from limbeck.methods import Method
 from limbeck.recipe.sections import Generation, Recipe
@@ -28,6 +30,14 @@ def check_fit(recipe: Recipe, method: Method) -> None:
             where="controls",
             mend="leave it out",
         )
+    checkpoints = 0 if recipe.teacher is None else recipe.teacher.keep_checkpoints or 0
+    rounds, steps = method.number_of_rounds(checkpoints), recipe.training.get("max_steps", 0)
+    if isinstance(steps, int) and 0 < steps < rounds:
+        raise RequestError(
+            f"{steps} optimiser steps cannot be shared among {rounds} rounds",
+            where="training.max_steps",
+            mend=f"give at least {rounds}; they are those of all rounds together",
+        )
     listening = [n for n, s in method.schedules.items() if isinstance(s, ValidationDriven)]
     if listening and recipe.training.get("eval_strategy") == "no":
         raise RequestError(
@@ -54,7 +64,7 @@ def check_cache(recipe: Recipe, method: Method) -> None:
             mend="leave teacher.cache out",
         )
     if method.student_writes:
-        share = ", or set method.lmbda=0" if hasattr(method, "lmbda") else ""
+        share = ", or set method.lmbda=0" if _can_do_without_student(method) else ""
         raise RequestError(
             f"the method {recipe.method['name']} trains on text that the student writes, "
             "and a cache holds what the teacher said of other text",
@@ -67,6 +77,14 @@ def check_cache(recipe: Recipe, method: Method) -> None:
             where="teacher.sft",
             mend="leave sft out; limbeck cache has kept the teacher: model: CACHE/teacher",
         )
+
+
+def _can_do_without_student(method: Method) -> bool:
+    """Whether lambda = 0 leaves the student's text out."""
+    try:
+        return not dataclasses.replace(method, lmbda=0.0).student_writes  # type: ignore[call-arg]
+    except (TypeError, ValueError):  # it has no lambda, or lambda is something else
+        return False
 
 
 def _check_teacher(recipe: Recipe, method: Method, name: str) -> None:
@@ -86,7 +104,7 @@ def _check_teacher(recipe: Recipe, method: Method, name: str) -> None:
             where="teacher.keep_checkpoints, teacher.checkpoints",
             mend="add keep_checkpoints: 4 beside teacher.sft, or teacher: {checkpoints: FOLDER}",
         )
-    if getattr(method, "loss_source", "train") == "oof" and teacher.sft is None:
+    if method.needs_folds and teacher.sft is None:
         raise RequestError(
             "losses of rows that the teacher did not train on need its fine-tuning repeated, and "
             "the recipe does not say how that went",
@@ -113,6 +131,12 @@ def _check_corpus(recipe: Recipe, method: Method, name: str) -> None:
 
 def _check_generation(recipe: Recipe, method: Method, name: str) -> None:
     generation = recipe.generation
+    if method.weighs_samples and not generation.sampling().plain:
+        raise RequestError(
+            f"the method {name}, as it is set, is right only for samples of the student itself",
+            where="generation",
+            mend="leave temperature, top_p and top_k out, or set method.estimator=full",
+        )
     if generation != Generation() and not (method.teacher_writes or method.student_writes):
         raise RequestError(
             f"nobody writes text with the method {name} on the data's completions",
@@ -121,9 +145,9 @@ def _check_generation(recipe: Recipe, method: Method, name: str) -> None:
         )
     if generation.num_beams == 1:
         return
-    if method.cost.endswith("at each step"):
+    if method.student_writes:
         raise RequestError(
-            f"with the method {name} the student samples at each step, and beams do not sample",
+            f"with the method {name} the student's text is a sample, and beams do not sample",
             where="generation.num_beams",
             mend="leave num_beams out; beams are for a teacher that writes once (seqkd)",
         )

@@ -28,7 +28,13 @@ def build_method(section: Mapping[str, Any]) -> Method:
             f"there is no method {name!r}", where="method", mend=nearest(str(name), METHODS)
         )
     cls = METHODS[name]
-    options |= _several(options.pop("schedule", None))
+    several = _several(options.pop("schedule", None))
+    for key in several:
+        if key in options:
+            raise RequestError(
+                f"{key} is given twice", where=f"method.{key}", mend="leave out one of the two"
+            )
+    options |= several
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in options:
         if key not in fields:
@@ -84,6 +90,12 @@ def _schedule(cls: type[Method], field: "dataclasses.Field[Any]", section: Any) 
     if field.type not in (float, int, float | None) or field.name in cls.settled:
         raise RequestError(
             f"{field.name} cannot change while training goes on", where=where, mend="give one value"
+        )
+    if name is None:
+        raise RequestError(
+            f"{field.name} is a mapping, and does not say which schedule",
+            where=where,
+            mend=f"add schedule: one of {', '.join(SCHEDULES)}",
         )
     if name not in SCHEDULES:
         raise RequestError(

@@ -1,5 +1,6 @@
 """The sections of a recipe: what each key means, and what it may be."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -90,6 +91,18 @@ class ModelSpec(Section):
         """Whether there are, or will be, checkpoints of this model's fine-tuning."""
         return self.checkpoints is not None or self.keep_checkpoints is not None
 
+    def saved(self, folder: Path) -> "ModelSpec":
+        """A model made from this one, in a folder, to be loaded in the same way."""
+        return ModelSpec(
+            model=str(folder), dtype=self.dtype, trust_remote_code=self.trust_remote_code
+        )
+
+    @property
+    def untuned(self) -> "ModelSpec":
+        """This model without any fine-tuning: what adapters are put on."""
+        here = ("sft", "lora", "keep_checkpoints", "checkpoints")
+        return self.model_copy(update=dict.fromkeys(here))
+
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, value: Any) -> Any:
@@ -167,7 +180,13 @@ class Recipe(Section):
     @field_validator("method", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, dict):
+            raise ValueError(
+                "give the name of a method, or a mapping such as {name: kd, lmbda: 0.5}"
+            )
+        return value
 
     def build_method(self) -> Method:
         """The method with its options."""

@@ -25,20 +25,21 @@ def schedule(results: Results) -> Picture | None:
         return None
     names = stages[0]["checkpoints"]
     sums = [_sums(stage) for stage in stages]
-    largest = max(max(column) for column in sums) or 1.0
+    largest = max((v for column in sums for v in column if v is not None), default=0.0) or 1.0
     figure = canvas(110 + CELL * max(len(stages), 3), 70 + CELL * len(names) * 0.7)
     axes = figure.subplots()
     for x, (stage, column) in enumerate(zip(stages, sums, strict=True)):
         for y, value in enumerate(column):
             chosen = y == stage["checkpoint"]
             colour = COLOURS["student"] if chosen else COLOURS["teacher"]
-            near = 0.08 + 0.5 * (1 - value / largest)
+            near = 0.08 if value is None else 0.08 + 0.5 * (1 - value / largest)
             box: dict[str, Any] = {"facecolor": colour, "alpha": near, "edgecolor": "none"}
             axes.add_patch(Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, **box))
             if chosen:
                 frame: dict[str, Any] = {"fill": False, "edgecolor": colour, "linewidth": 2.5}
                 axes.add_patch(Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, **frame))
-            axes.text(x, y, f"{value:.2g}", ha="center", va="center", color=INK, fontsize=10)
+            text = words.DASH if value is None else f"{value:.2g}"
+            axes.text(x, y, text, ha="center", va="center", color=INK, fontsize=10)
     axes.set_xlim(-0.55, len(stages) - 0.45)
     axes.set_ylim(-0.55, len(names) - 0.45)
     axes.set_xticks(range(len(stages)), [f"stage {s['round'] + 1}" for s in stages])
@@ -87,5 +88,7 @@ def _stages(results: Results) -> list[Mapping[str, Any]]:
     return [r for r in rounds if "checkpoint" in r]
 
 
-def _sums(stage: Mapping[str, Any]) -> list[float]:
-    return [a + b for a, b in zip(stage["kl_from_best"], stage["kl_from_student"], strict=True)]
+def _sums(stage: Mapping[str, Any]) -> list[float | None]:
+    """None for a checkpoint that has diverged."""
+    both = zip(stage["kl_from_best"], stage["kl_from_student"], strict=True)
+    return [None if a is None or b is None else a + b for a, b in both]

@@ -85,10 +85,8 @@ def _models(
     tuning = Tuning(side, place, trained, known, seed, apart, path=f"{place}-path")
     tuned(folder, without, tuning)
     if side == "student":
-        return [ModelSpec(model=str(folder / place))]
+        return [spec.saved(folder / place)]
     count = spec.keep_checkpoints or 0
     folders = [folder / tuning.path / kept_name(i) for i in range(1, count + 1)]
-    here = ("sft", "lora", "keep_checkpoints", "checkpoints")
-    base = spec.model_copy(update=dict.fromkeys(here))
-    path = Trajectory(folder, bench, [Path(p) for p in folders], base, "float32")
+    path = Trajectory(folder, bench, [Path(p) for p in folders], spec.untuned, "float32")
     return [path.spec(k) for k in range(len(path))]

@@ -35,8 +35,4 @@ def start_of(folder: RunFolder, student: ModelSpec) -> ModelSpec:
     """What every arm loads: the fine-tuned student, once there is one."""
     if student.sft is None:
         return student
-    return ModelSpec(
-        model=str(folder / FOLDER),
-        dtype=student.dtype,
-        trust_remote_code=student.trust_remote_code,
-    )
+    return student.saved(folder / FOLDER)

@@ -60,8 +60,7 @@ class TeacherStage:
                 where="teacher",
                 mend="set teacher.keep_checkpoints beside teacher.sft, or teacher.checkpoints: FOLDER",
             )
-        here = ("sft", "lora", "keep_checkpoints", "checkpoints")
-        base = spec.model_copy(update=dict.fromkeys(here))
+        base = spec.untuned
         if spec.checkpoints is not None:
             return Trajectory(self.folder, self.bench, checkpoints(spec), base, "auto")
         count = spec.keep_checkpoints or 0

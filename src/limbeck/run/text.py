@@ -3,11 +3,15 @@
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from collections.abc import Sequence as Rows
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from limbeck.bench import Bench
 from limbeck.data import Author, Sequence
@@ -15,7 +19,7 @@ from limbeck.engines import Engine
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import LimbeckError
-from limbeck.files import write_json
+from limbeck.files import new_file, write_json
 from limbeck.methods.lab import LossSource
 from limbeck.models import device
 from limbeck.run.folds import losses_out_of_fold
@@ -49,6 +53,11 @@ class RoundLab:
     start: Callable[[], Any] = _nobody
     round: int = 0
     only_labelled: bool = False
+
+    @property
+    def seed(self) -> int:
+        """Of draws in this round."""
+        return seed_for("lab", self.bench.recipe.seed, self.round)
 
     @property
     def checkpoints(self) -> int:
@@ -173,9 +182,9 @@ class RoundLab:
 
     def _kept(self, path: Path, work: Callable[[], list[float]]) -> list[float]:
         if not path.exists():
-            write_json(path, work())
-        found: list[float] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+            write_json(path, finite(work()))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return [math.inf if value is None else value for value in found]
 
     def _in_students_ids(self, tokens: list[int]) -> tuple[int, ...]:
         if self.bench.one_tokenizer:
@@ -186,6 +195,25 @@ class RoundLab:
         return (*own(text, add_special_tokens=False)["input_ids"], own.eos_token_id)
 
 
+def finite(values: list[float]) -> list[float | None]:
+    """The values, with None for those that JSON does not know."""
+    return [value if math.isfinite(value) else None for value in values]
+
+
 def digest(*parts: Any) -> str:
     """A short hash of plain values."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def keep_text(rows: list[Sequence], path: Path) -> None:
+    """The round's text as token ids, as it goes into training."""
+    columns = {
+        "example": [s.example for s in rows],
+        "author": [s.author.name.lower() for s in rows],
+        "prompt": [list(s.prompt) for s in rows],
+        "completion": [list(s.completion) for s in rows],
+        "rejected": [list(s.rejected) for s in rows],
+        "weight": [s.weight for s in rows],
+    }
+    with new_file(path) as partial:
+        pq.write_table(pa.table(columns), partial)

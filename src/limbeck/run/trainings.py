@@ -11,7 +11,6 @@ from limbeck.console import progress
 from limbeck.errors import RequestError
 from limbeck.models import add_lora, load_model
 from limbeck.ranks import rank
-from limbeck.recipe import ModelSpec
 from limbeck.run.arms import Arm, corpus_rows, validation_rows
 from limbeck.run.cached import CachedLab
 from limbeck.run.folder import RunFolder
@@ -20,7 +19,7 @@ from limbeck.run.profiling import profiled
 from limbeck.run.saving import as_result, plain, save
 from limbeck.run.start import start_of
 from limbeck.run.teacher import TeacherStage
-from limbeck.run.text import RoundLab
+from limbeck.run.text import RoundLab, finite, keep_text
 from limbeck.sources import seed_for
 from limbeck.targets import check_head
 from limbeck.training import Round, arguments, fit
@@ -124,13 +123,14 @@ class Trainings:
         nats = nats_of_each(self.bench, model, rows, "validation") if rows else []
         mean = sum(n * len(s.completion) for n, s in zip(nats, rows, strict=True))
         tokens = sum(len(s.completion) for s in rows)
-        found["validation_nats_per_token"] = mean / tokens if rows else None
+        found["validation_nats_per_token"] = finite([mean / tokens])[0] if rows else None
         return {**result, **found, "memory": memory}
 
     def _text(self, arm: Arm, this: Round) -> dict[str, Any]:
         """Prepare a round: its text and, on a teacher's path, the checkpoint that it imitates."""
         lab = self.lab(arm, this.index)
         rows = arm.rows(lab)
+        keep_text(rows, lab.folder / "text.parquet")
         checkpoint = arm.method.teacher_checkpoint(lab)
         generated = sum(len(s.rejected) for s in rows)
         if arm.method.teacher_writes and not arm.only_labelled:
@@ -143,8 +143,8 @@ class Trainings:
             "checkpoint": checkpoint,
             "checkpoints": path.names,
             "best": path.best,
-            "kl_from_best": lab.kl_from_best(),
-            "kl_from_student": lab.kl_from_student(),
+            "kl_from_best": finite(lab.kl_from_best()),
+            "kl_from_student": finite(lab.kl_from_student()),
         }
 
     def _fit(
@@ -199,19 +199,19 @@ class Trainings:
         recipe = self.bench.recipe
         if index == 0:
             return self.new_student()
-        folder = str(self._after(arm, index - 1))
+        folder = self._after(arm, index - 1)
         if recipe.student.lora is not None:
             from peft import PeftModel
 
             return PeftModel.from_pretrained(self.new_student(), folder, is_trainable=True)
         tokenizer = self.bench.student.tokenizer
-        return load_model(ModelSpec(model=folder), arm.name, tokenizer, 0, "float32")
+        return load_model(recipe.student.saved(folder), arm.name, tokenizer, 0, "float32")
 
     def _fine_tuned_student(self) -> Any:
         """The student that adaptive weights compare with: where it starts, or the SFT baseline."""
         if self.bench.recipe.student.sft is not None:
             return self.new_student()
-        spec = ModelSpec(model=str(self.folder / "arms" / "sft"))
+        spec = self.bench.recipe.student.saved(self.folder / "arms" / "sft")
         return load_model(spec, "sft", self.bench.student.tokenizer, 0, "float32")
 
 

@@ -2,21 +2,16 @@
 
 import functools
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from limbeck.bench import Bench
 from limbeck.caching import Cache
 from limbeck.console import say
-from limbeck.data import Sequence
 from limbeck.doctor import Finding, say_finding
 from limbeck.doctor.headroom import headroom
 from limbeck.engines.special_tokens import pad_id
 from limbeck.errors import RequestError
-from limbeck.files import new_file, write_json
+from limbeck.files import write_json
 from limbeck.models import load_model, parameters_of
 from limbeck.recipe import ModelSpec
 from limbeck.reports import verdict, write_report
@@ -34,7 +29,7 @@ from limbeck.run.folds import losses_out_of_fold
 from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
 from limbeck.run.start import prepare_start
 from limbeck.run.teacher import TeacherStage
-from limbeck.run.text import RoundLab
+from limbeck.run.text import RoundLab, keep_text
 from limbeck.run.trainings import Trainings
 
 
@@ -74,7 +69,7 @@ def work(
     if bench.method.needs_start and recipe.student.sft is None:
         # The weights of its samples come from the baseline, which is trained first then.
         trainings.train(arms[0], trainings.steps(len(lab.labelled())))
-    if getattr(bench.method, "loss_source", "train") == "oof":
+    if bench.method.needs_folds:
         losses_out_of_fold(folder, bench, "student")  # all processes: later, one comes alone
         if teacher.knows_the_rows:
             losses_out_of_fold(folder, bench, "teacher")
@@ -150,7 +145,7 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
             where="data",
             mend="give rows with completions, or let the teacher write: method: {source: teacher}",
         )
-    _keep(rows, lab.folder / "text.parquet")
+    keep_text(rows, lab.folder / "text.parquet")
     said = {
         "sequences": len(rows),
         "prompts": len(train),
@@ -166,20 +161,6 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
         "correct": _share_correct(bench, answers),
         "tokens_generated": said["tokens_generated"] + sum(len(a["tokens"]) for a in answers),
     }
-
-
-def _keep(rows: list[Sequence], path: Path) -> None:
-    """The round's text as token ids, as it goes into training."""
-    columns = {
-        "example": [s.example for s in rows],
-        "author": [s.author.name.lower() for s in rows],
-        "prompt": [list(s.prompt) for s in rows],
-        "completion": [list(s.completion) for s in rows],
-        "rejected": [list(s.rejected) for s in rows],
-        "weight": [s.weight for s in rows],
-    }
-    with new_file(path) as partial:
-        pq.write_table(pa.table(columns), partial)
 
 
 def _share_correct(bench: Bench, answers: list[dict[str, Any]]) -> float | None:

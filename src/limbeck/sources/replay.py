@@ -31,6 +31,10 @@ class Replay:
         """Keep these."""
         self.rows.extend(rows)
 
+    def hold(self, rows: Rows[Sequence]) -> None:
+        """Keep these, and nothing else, however many they are."""
+        self.rows = deque(rows, maxlen=max(len(rows), self.rows.maxlen or 0))
+
     def draw(self, count: int, seed: int) -> list[Sequence]:
         """So many at random, without repeats as far as there are enough."""
         chosen = random.Random(seed)
@@ -38,18 +42,18 @@ class Replay:
         whole, rest = divmod(count, len(rows))
         return rows * whole + chosen.sample(rows, rest)
 
-    def newest(self, count: int) -> list[Sequence]:
-        """The last ones, oldest first."""
-        return list(self.rows)[-count:]
-
     def save(self, path: Path) -> None:
         """Write all of it to a file."""
         write_json(path, [asdict(s) for s in self.rows])
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote."""
-        self.rows.clear()
-        self.rows.extend(_sequence(entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+        """Take up what `save` wrote; of more than there is room for, the newest."""
+        rows = [_sequence(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        if self.rows.maxlen:
+            self.rows.clear()
+            self.push(rows)
+        else:
+            self.hold(rows)
 
 
 def _sequence(entry: dict[str, Any]) -> Sequence:

@@ -20,7 +20,14 @@ class Together(Protocol):
         ...
 
     def interleaved(
-        self, prompts: Rows[Rows[int]], sampling: Sampling, seed: int, *, k: int, block: int
+        self,
+        prompts: Rows[Rows[int]],
+        sampling: Sampling,
+        seed: int,
+        *,
+        k: int,
+        block: int,
+        teacher_sampling: Sampling | None = None,
     ) -> list[Interleaved]:
         """The student proposes, the teacher replaces what is not among its k likeliest."""
         ...
@@ -35,7 +42,6 @@ class Sources:
 
     Attributes:
         student: Continues prompts with the student as it is now.
-        teacher: Continues prompts with the teacher.
         together: Continues prompts with both.
         sampling: How all of them sample.
         replay: What was written earlier, for methods that train on it again.
@@ -45,7 +51,6 @@ class Sources:
     """
 
     student: Engine | None = None
-    teacher: Engine | None = None
     together: Together | None = None
     sampling: Sampling = field(default_factory=Sampling)
     replay: Replay = field(default_factory=lambda: Replay(1000))
@@ -57,24 +62,43 @@ class Sources:
         self, rows: Rows[Sequence], seed: int, *, greedy: bool = False
     ) -> list[Sequence]:
         """Replace every completion by a sample of the current student."""
-        return self._continue(rows, self.student, Author.STUDENT, seed, greedy)
-
-    def from_teacher(self, rows: Rows[Sequence], seed: int) -> list[Sequence]:
-        """Replace every completion by a sample of the teacher."""
-        return self._continue(rows, self.teacher, Author.TEACHER, seed, False)
+        if self.student is None:
+            raise ValueError("this method samples from the student: give it an engine")
+        sampling = replace(self.sampling, temperature=0.0) if greedy else self.sampling
+        done = self.student.generate([s.prompt for s in rows], sampling, seed)
+        return self._completed(rows, done, Author.STUDENT)
 
     def mixed(self, rows: Rows[Sequence], seed: int, *, alpha: float) -> list[Sequence]:
         """Replace every completion by a text of both, each token from ``alpha p + (1 - alpha) q``."""
         done = self._both.mixed([s.prompt for s in rows], self.sampling, seed, alpha=alpha)
         return self._completed(rows, done, Author.BOTH)
 
-    def interleaved(self, rows: Rows[Sequence], seed: int, *, k: int, block: int) -> list[Sequence]:
+    def interleaved(
+        self,
+        rows: Rows[Sequence],
+        seed: int,
+        *,
+        k: int,
+        block: int,
+        teacher_temperature: float | None = None,
+    ) -> list[Sequence]:
         """Replace every completion by what the student proposed and the teacher let through.
 
         Counts the share of proposed tokens that was accepted as ``acceptance``.
+
+        Args:
+            rows: What is to be answered.
+            seed: Of the draws.
+            k: How many of the teacher's likeliest tokens let a proposal through.
+            block: How many tokens are proposed at once.
+            teacher_temperature: Of the teacher's replacements; None is that of the proposals.
         """
+        t = self.sampling.temperature if teacher_temperature is None else teacher_temperature
+        its = replace(self.sampling, temperature=t)
         prompts = [s.prompt for s in rows]
-        done = self._both.interleaved(prompts, self.sampling, seed, k=k, block=block)
+        done = self._both.interleaved(
+            prompts, self.sampling, seed, k=k, block=block, teacher_sampling=its
+        )
         self.count("acceptance", sum(d.accepted for d in done), sum(d.proposed for d in done))
         return self._completed(rows, done, Author.BOTH)
 
@@ -97,22 +121,6 @@ class Sources:
         if self.together is None:
             raise ValueError("this method lets student and teacher write together: give it both")
         return self.together
-
-    def _continue(
-        self,
-        rows: Rows[Sequence],
-        engine: Engine | None,
-        author: Author,
-        seed: int,
-        greedy: bool,
-    ) -> list[Sequence]:
-        if engine is None:
-            raise ValueError(
-                f"this method samples from the {author.name.lower()}: give it an engine"
-            )
-        sampling = replace(self.sampling, temperature=0.0) if greedy else self.sampling
-        done = engine.generate([s.prompt for s in rows], sampling, seed)
-        return self._completed(rows, done, author)
 
     def _completed(
         self, rows: Rows[Sequence], done: Rows[Completion | Interleaved], author: Author

@@ -18,7 +18,6 @@ from limbeck.data import Sequence
 from limbeck.engines import Sampling
 from limbeck.files import writing
 from limbeck.methods import Method
-from limbeck.schedules import ValidationDriven
 from limbeck.targets import Teacher
 from limbeck.training.checkpoints import MarkComplete, newest_complete
 from limbeck.training.memory import Round
@@ -130,8 +129,6 @@ def fit(
     if not validation:
         args.eval_strategy = "no"
     resume = newest_complete(Path(args.output_dir))
-    # A schedule that follows the validation loss compares with the student before any training.
-    args.eval_on_start = resume is None and listens(method) and bool(validation)
     trainer = DistillTrainer(
         model,
         method=method,
@@ -146,6 +143,8 @@ def fit(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(MarkComplete(trainer.accelerator.wait_for_everyone))
+    if resume is not None:  # what stands before the first step has been evaluated
+        args.eval_on_start = False
     trainer.add_callback(_Advance(advance))
     with writing(Path(args.output_dir)):
         if resume is not None and _take_up_the_end(trainer, resume):
@@ -172,11 +171,6 @@ def fit(
         eval_curve=[h for h in tidy if "eval_loss" in h],
         memory=trainer.memory.keep(),
     )
-
-
-def listens(method: Method) -> bool:
-    """Whether a schedule of the method follows the validation loss."""
-    return any(isinstance(s, ValidationDriven) for s in method.schedules.values())
 
 
 def _take_up_the_end(trainer: DistillTrainer, checkpoint: Path) -> bool:

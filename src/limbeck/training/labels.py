@@ -80,8 +80,10 @@ class Labels:
             target: The teacher's whole distribution.
         """
         _, found = linear_loss(hidden, head, self.losses(target, _label_log_probs))
-        known = self.row, self.author, self.given["log_probs"].to(hidden.dtype)
-        return Scored(found["log_p"], found["log_q"], *known)
+        log_q = found["log_q"]  # float32, whatever the weights are
+        return Scored(
+            found["log_p"], log_q, self.row, self.author, self.given["log_probs"].to(log_q.dtype)
+        )
 
 
 def _label_log_probs(tokens: Tokens) -> dict[str, Tensor]:

@@ -69,6 +69,7 @@ class Memory(TrainerCallback, ExportableState):
         self.looked: dict[str, Tensor] = {}
         self.since_log: list[dict[str, dict[str, Any]]] = []
         self.sampler: ByLength | None = None
+        self.resumed_at: int | None = None
 
     def keep(self) -> dict[str, Any]:
         """What the next round begins with."""
@@ -146,6 +147,8 @@ class Memory(TrainerCallback, ExportableState):
         self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any
     ) -> None:
         """Schedules that follow the validation loss."""
+        if state.global_step == self.resumed_at:  # it was counted before that checkpoint
+            return
         for name, schedule in self.schedules.items():
             self.moving[name] = dict(schedule.on_evaluation(self.moving[name], metrics))
 
@@ -167,6 +170,7 @@ class Memory(TrainerCallback, ExportableState):
         if saved and state.global_step > 0:
             for name in KEPT:
                 setattr(self, name, saved["attributes"][name])
+            self.resumed_at = state.global_step
 
     def state(self) -> dict[str, Any]:
         """What goes into ``trainer_state.json``."""

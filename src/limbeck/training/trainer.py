@@ -26,6 +26,7 @@ from limbeck.training.finite import not_finite
 from limbeck.training.labels import Labels
 from limbeck.training.lengths import ByLength, longest_first
 from limbeck.training.memory import Memory, Round
+from limbeck.training.request import check_request, check_weights, listens
 from limbeck.training.rows import as_sequences
 
 OBSERVED = "label_nll"
@@ -79,10 +80,8 @@ class DistillTrainer(Trainer):
         round: Round = Round(),  # noqa: B008 (frozen)
         **kwargs: Any,
     ):
-        if method.imitates and teacher is None:
-            raise ValueError(f"{type(method).__name__} imitates a teacher: pass teacher=")
-        if method.needs_corpus and not corpus:
-            raise ValueError(f"{type(method).__name__}(lm_coef=) reads plain text: pass corpus=")
+        check_request(method, teacher, corpus, eval_dataset)
+        args.eval_on_start |= listens(method)  # compared with the student before any training
         self.method, self.round = method, round
         self.vocabulary = len(processing_class)
         check_head(model, "student")
@@ -96,11 +95,10 @@ class DistillTrainer(Trainer):
         self.sources = Sources(
             student=TransformersEngine(model, *writing),
             sampling=generation or Sampling(),
-            replay=Replay(getattr(method, "capacity", 1000)),
+            replay=Replay(method.buffer_size),
             corpus=corpus,
         )
         if isinstance(teacher, ModelTeacher):
-            self.sources.teacher = TransformersEngine(teacher.active, *writing)
             self.sources.together = Pair(model, teacher.active, *writing)
         args._n_gpu = min(args.n_gpu, 1)  # one process, one device; torchrun starts more
         super().__init__(
@@ -117,6 +115,7 @@ class DistillTrainer(Trainer):
         self.loss_is_scaled_for_ga = True  # compute_loss divides by the count of the whole window
         if isinstance(teacher, ModelTeacher) and teacher.adapter is None:
             teacher.model.to(self.args.device)
+        check_weights(method, self.train_dataset)
         self.memory = Memory(self)
         self.add_callback(self.memory)
 
