@@ -270,7 +270,7 @@ def test_more_rounds_than_steps(method):
 
 
 def test_a_misspelt_word_has_a_nearest_one():
-    error = refused(method={"name": "custom", "divergence": "foward_kl"})
+    error = refused(method={"name": "custom", "divergence": "forwardkl"})
     assert "did you mean forward_kl?" in error.what
 
 

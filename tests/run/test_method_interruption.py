@@ -117,7 +117,7 @@ def _an_optimiser_of_this_stage(checkpoint, memory):
 def _rollouts_that_are_used_again(checkpoint, memory):
     kept = json.loads((checkpoint / "replay-0.json").read_text())
     written = sum(len(row["completion"]) for row in kept)
-    assert len(kept) == 16 and written == memory["written"]  # two draws in six steps
+    assert len(kept) == 8 and 0 < written < memory["written"]  # of two draws in six steps, the last
     assert all(len(row["log_probs"]) == len(row["completion"]) for row in kept)
 
 
