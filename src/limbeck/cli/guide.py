@@ -101,7 +101,7 @@ def _algorithm(cls: type[Method]) -> str:
         for name in [n for n in helpers if f"{n}(" in block]:
             blocks.append(_code(helpers.pop(name)))
     where = f"`src/limbeck/methods/{Path(source).name}`"
-    code = "\n\n".join(blocks)
+    code = "\n\n\n".join(blocks)
     return f"From {where}; whatever is not there is as in every method.\n\n```python\n{code}\n```"
 
 
