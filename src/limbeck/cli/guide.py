@@ -25,6 +25,7 @@ distribution, q the student's; a reduction over tokens is over the supervised to
 that a step reads may also be a [schedule](../recipe.md#schedules), `beta: {schedule: linear, from: 0.5, to: 0.75}`.
 
 These pages are written from the code by `make guide`; the tests check that they are up to date.
+[Every method on one pair](../arena.md) compares them.
 
 """
 
