@@ -294,3 +294,8 @@ def test_a_method_that_is_no_word(method):
 def test_a_cache_of_a_few_tokens_does_not_tell_the_likeliest(method, need):
     """The index of an event is no id: the student would be trained towards token 0."""
     assert method.needs == need
+
+
+def test_a_schedule_by_its_name_alone():
+    error = refused(method={"name": "gkd", "beta": "linear"})
+    assert "write beta: {schedule: linear, from: ..., to: ...}" in error.mend

@@ -47,6 +47,12 @@ def build_method(section: Mapping[str, Any]) -> Method:
                 where=f"method.{key}",
                 mend=nearest(key, fields) if fields else f"{name} has no options: leave it out",
             )
+        if options[key] in (*SCHEDULES,):
+            raise RequestError(
+                f"{key} names the schedule {options[key]}, and does not say from where to where",
+                where=f"method.{key}",
+                mend=f"write {key}: {{schedule: {options[key]}, from: ..., to: ...}}",
+            )
     moving = {
         key: _schedule(cls, fields[key], value)
         for key, value in options.items()
