@@ -157,6 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.connection.close()
+            self.close_connection = True
         elif fault == "empty":
             self._send(200, {})
         elif fault == "page":
