@@ -138,7 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
             }
         whole = json.dumps(found).encode()
         if fault == "429":
-            self._send(429, {"error": {"message": "slow down"}}, {"Retry-After": server.retry_after})
+            self._send(
+                429, {"error": {"message": "slow down"}}, {"Retry-After": server.retry_after}
+            )
         elif fault == "quota":
             error = {"message": "no money left", "code": "insufficient_quota"}
             self._send(429, {"error": error})

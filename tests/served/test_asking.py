@@ -17,7 +17,9 @@ QUICK = Patience(attempts=25, first_seconds=0.01, most_seconds=0.05)
 
 
 def request(text, **changes):
-    return Request("teacher", text, **{"max_new_tokens": 20, "temperature": 0.7, "top_p": 1.0} | changes)
+    return Request(
+        "teacher", text, **{"max_new_tokens": 20, "temperature": 0.7, "top_p": 1.0} | changes
+    )
 
 
 def ask(server, path, requests, timeout_seconds=10.0, patience=QUICK, **how):
@@ -86,7 +88,10 @@ def test_a_server_that_never_recovers_is_given_up(path):
 
 def test_an_empty_account_is_not_asked_again(path):
     """OpenAI says 429 for it too, and no waiting helps."""
-    with Hostile(faults=lambda *_: "quota") as server, pytest.raises(LimbeckError, match="no money"):
+    with (
+        Hostile(faults=lambda *_: "quota") as server,
+        pytest.raises(LimbeckError, match="no money"),
+    ):
         ask(server, path, [request("a")])
     assert list(server.attempts.values()) == [1]
 
@@ -166,7 +171,7 @@ def store_keys(path, rows):
 
 def test_a_budget_of_money_counts_both_prices(path):
     budget = Budget(money=0.001, input_price=10.0, output_price=40.0)
-    with Hostile() as server, pytest.raises(LimbeckError, match="money 0.001 of 0.001"):
+    with Hostile() as server, pytest.raises(LimbeckError, match=r"money 0\.001 of 0\.001"):
         ask(server, path, [request(f"row {i}") for i in range(50)], concurrency=1, budget=budget)
     assert sum(server.served.values()) == 10  # each costs 2 * 10 + 2 * 40 millionths
 

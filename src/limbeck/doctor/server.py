@@ -1,5 +1,6 @@
 """Can the teacher behind a server be asked? The only checks that talk to anybody."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -31,10 +32,11 @@ def _reached(bench: Bench, spec: ModelSpec) -> Finding:
     from limbeck.engines.openai_compatible import OpenAICompatible  # takes a second
 
     engine = OpenAICompatible(spec.server or "", spec.timeout_seconds or 60.0)
-    name, listed = spec.model or "", engine.models()
-    if listed is not None and name in listed:
-        return Finding("server", "ok", f"{spec.server} answers, and offers {name}")
-    # Some servers list only a part of what they serve, or nothing.
+    name = spec.model or ""
+    # Some servers list a part of what they serve, or nothing, or fail at it.
+    with contextlib.suppress(LimbeckError):
+        if name in (engine.models() or []):
+            return Finding("server", "ok", f"{spec.server} answers, and offers {name}")
     plain = not (bench.recipe.data.chat or not isinstance(bench.examples.train[0].prompt, str))
     prompt = "Hello" if plain else (Message("user", "Hello"),)
     engine.answer(Request(name, prompt, max_new_tokens=1, temperature=0.0, top_p=1.0))

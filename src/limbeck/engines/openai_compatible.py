@@ -20,7 +20,7 @@ KEYS = ("LIMBECK_API_KEY", "OPENAI_API_KEY")
 """Where a key may come from: the environment, and nowhere else."""
 
 _PASSING = (408, 409, 425, 429)
-_BRIEFLY = Patience(attempts=3)
+_BRIEFLY = Patience(attempts=3, mend="check teacher.server, and whether the server is running")
 _FEW = 8  # names of models in a message
 
 
@@ -162,9 +162,10 @@ class OpenAICompatible:
             offered = None
         if offered is None:
             return LimbeckError(
-                "there is no OpenAI-compatible API at this address",
+                f"nothing answers for the model {request.model!r} at this address",
                 where=self.url,
-                mend="give its base, which usually ends in /v1: teacher.server",
+                mend="give the API's base, which usually ends in /v1 (teacher.server), and the name "
+                "that the model has there (teacher.model)",
             )
         if request.model in offered:
             kind = "text completions" if isinstance(request.prompt, str) else "conversations"

@@ -22,12 +22,14 @@ class Patience:
         first_seconds: Longest wait after the first failure; it doubles with each further one.
         most_seconds: Longest wait that is our own choice; the shortest is half of the longest.
         longest_asked_seconds: A server that wants to be left alone for longer is not waited for.
+        mend: What to do when it is at an end.
     """
 
     attempts: int = 12
     first_seconds: float = 0.5
     most_seconds: float = 30.0
     longest_asked_seconds: float = 600.0
+    mend: str = "run the same command again later: what was answered is kept, and it goes on there"
 
     async def until_answered(
         self,
@@ -69,7 +71,7 @@ class Patience:
         return LimbeckError(
             f"no answer after {number} attempts: {failure}{waits}",
             where=where,
-            mend="run the same command again later: what was answered is kept, and it goes on there",
+            mend=self.mend,
         )
 
 
