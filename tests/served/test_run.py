@@ -1,6 +1,7 @@
 """A whole run with a teacher behind an API, and requests that no server can serve."""
 
 import json
+import signal
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,7 @@ from limbeck.data import DataSpec, load_examples
 from limbeck.errors import LimbeckError, RequestError
 from limbeck.recipe import parse_recipe
 from limbeck.run.distill import check
-from run.tiny import DATA, invoke, request, weights_hash, work, write
+from run.tiny import DATA, invoke, request, start, weights_hash, work, write
 from served.hostile import Hostile, sometimes
 
 KEY = "sk-a-secret-that-no-file-may-hold"
@@ -141,6 +142,18 @@ def test_what_was_answered_outlives_the_server_and_fresh(server, tmp_path, monke
     mapping["teacher"]["server"] = "http://127.0.0.1:9/v1"  # nobody is there
     assert weights_hash(work(mapping).path) == first
     assert len(server.bodies) == asked
+
+
+def test_killed_in_the_middle_and_resumed_nothing_is_asked_twice(server, tmp_path):
+    """The kill comes when an answer has been stored and before the next is asked."""
+    whole = work(served(server, tmp_path / "whole"))
+    server.served.clear()
+    mapping = served(server, tmp_path / "run", teacher={"concurrency": 1})
+    child = start(mapping, kill=("limbeck.sources.budget:Spent.plus", "", 20))
+    child.join()
+    assert child.exitcode == -signal.SIGKILL and sum(server.served.values()) == 20
+    assert weights_hash(work(mapping).path) == weights_hash(whole.path)
+    assert set(server.served.values()) == {1} and len(server.served) == 108
 
 
 # Requests that no server can serve
