@@ -36,6 +36,7 @@ class Hostile(ThreadingHTTPServer):
         usage: Whether it tells tokens: one for each word.
         listing: Whether it has a list of its models at all.
         chat_only: Whether it has no text completions.
+        modern: Whether it knows the limit of a conversation by its newer name only.
     """
 
     daemon_threads = True
@@ -50,10 +51,12 @@ class Hostile(ThreadingHTTPServer):
         usage=True,
         listing=True,
         chat_only=False,
+        modern=False,
     ):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer, self.faults, self.models, self.key = answer, faults, models, key
         self.usage, self.listing, self.chat_only = usage, listing, chat_only
+        self.modern = modern
         self.served, self.attempts, self.arrivals = Counter(), Counter(), {}
         self.bodies, self.busy, self.most_busy = [], 0, 0
         self.retry_after = "0"
@@ -107,6 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if body["model"] not in server.models:
             self._send(404, {"error": {"message": "no such model", "code": "model_not_found"}})
+            return
+        if chat and server.modern and "max_tokens" in body:
+            words = "'max_tokens' is not supported: use 'max_completion_tokens' instead"
+            self._send(400, {"error": {"message": words, "param": "max_tokens"}})
             return
         content = json.dumps([body.get("messages") or body["prompt"], body.get("seed")])
         with server.lock:

@@ -127,6 +127,14 @@ def test_conversations_and_text_go_to_their_endpoints(path):
     assert plain["prompt"] == "why not" and plain["temperature"] == 0 and "seed" not in plain
 
 
+def test_a_limit_that_goes_by_its_newer_name(path):
+    """Hosted reasoning models refuse the older one."""
+    rows = [request((Message("user", f"row {i}"),)) for i in range(20)]
+    with Hostile(modern=True) as server:
+        assert len(ask(server, path, rows)) == 20
+        assert {b["max_completion_tokens"] for b in server.bodies} == {20}
+
+
 def test_the_same_question_gets_other_samples_but_one_greedy_answer(path):
     twice = [request("a"), request("b"), request("a")]
     greedy = [request("a", temperature=0)] * 2

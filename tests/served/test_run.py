@@ -11,7 +11,7 @@ from limbeck.data import DataSpec, load_examples
 from limbeck.errors import LimbeckError, RequestError
 from limbeck.recipe import parse_recipe
 from limbeck.run.distill import check
-from run.tiny import DATA, invoke, request, start, weights_hash, work, write
+from run.tiny import DATA, MODEL, invoke, request, start, weights_hash, work, write
 from served.hostile import Hostile, sometimes
 
 KEY = "sk-a-secret-that-no-file-may-hold"
@@ -81,6 +81,19 @@ def test_a_run_from_recipe_to_report(server, tmp_path):
     assert rows["completion"] == [list(s.completion) for s in sequences] and all(rows["completion"])
     assert rows["prompt"] == [list(s.prompt) for s in sequences]
     assert set(rows["author"]) == {"teacher"}
+
+
+def test_conversations_are_asked_as_such_and_read_with_the_students_template(server, tmp_path):
+    data = {**DATA, "chat": True, "system": "Be exact."}
+    mapping = served(server, tmp_path / "run", data=data, evaluate={"max_items": 2})
+    mapping["student"]["config"] = {**MODEL, "max_position_embeddings": 128}
+    run = work(mapping)
+    for body in server.bodies:
+        system, user = body["messages"]
+        assert system == {"role": "system", "content": "Be exact."} and user["role"] == "user"
+    rows = pq.read_table(run.path / "rounds/000/text.parquet").to_pydict()
+    sequences = open_bench(parse_recipe(mapping)).sequences["train"]
+    assert rows["completion"] == [list(s.completion) for s in sequences] and all(rows["completion"])
 
 
 def test_cut_answers_are_left_out(server, tmp_path):
