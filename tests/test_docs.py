@@ -11,7 +11,17 @@ from limbeck.cli.guide import pages, with_table
 from limbeck.cli.methods import describe
 from limbeck.data import TASKS, DataSpec
 from limbeck.methods import METHODS
-from limbeck.recipe import Evaluate, Generation, Lora, ModelSpec, Recipe, load_recipe, parse_recipe
+from limbeck.recipe import (
+    Evaluate,
+    Generation,
+    Limits,
+    Lora,
+    ModelSpec,
+    Prices,
+    Recipe,
+    load_recipe,
+    parse_recipe,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -62,7 +72,9 @@ def test_the_readme_lists_the_registry():
     assert all(f"- {name}: methods/{name}.md\n" in nav for name in METHODS)
 
 
-@pytest.mark.parametrize("section", [Recipe, ModelSpec, Lora, DataSpec, Generation, Evaluate])
+@pytest.mark.parametrize(
+    "section", [Recipe, ModelSpec, Limits, Prices, Lora, DataSpec, Generation, Evaluate]
+)
 def test_every_key_of_a_recipe_is_documented(section):
     page = (ROOT / "docs/recipe.md").read_text()
     missing = [name for name in section.model_fields if not re.search(rf"\b{name}\b", page)]

@@ -78,6 +78,7 @@ def test_what_limbeck_offers_is_real_and_sorted():
 def loaded_by(code):
     """Names of the heavy packages that a fresh interpreter has loaded after ``code``."""
     heavy = ("torch", "transformers", "peft", "datasets", "pandas", "matplotlib", "scipy", "trl")
+    heavy += ("openai",)
     code += f"\nimport sys; print(*(m for m in {heavy!r} if m in sys.modules))"
     env_root = str(ROOT.parent)
     done = subprocess.run(

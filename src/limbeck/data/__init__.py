@@ -10,6 +10,7 @@ from limbeck.data.batch import (
     collate,
     supervised,
 )
+from limbeck.data.chat import turns
 from limbeck.data.examples import Example, Examples, Kind, Message, Verify
 from limbeck.data.formats import examples_of
 from limbeck.data.loading import load_examples
@@ -50,4 +51,5 @@ __all__ = [
     "split_of",
     "supervised",
     "tokenise",
+    "turns",
 ]

@@ -25,12 +25,7 @@ def render(
         RequestError: The template refuses the conversation, or does not write a conversation as
             its prompt and then more.
     """
-    turns = example.prompt
-    if isinstance(turns, str):
-        turns = (Message("user", turns),)
-    if system is not None and turns[0].role != "system":
-        turns = (Message("system", system), *turns)
-    messages = [{"role": m.role, "content": m.content} for m in turns]
+    messages = [{"role": m.role, "content": m.content} for m in turns(example, system)]
     prompt = _apply(tokenizer, messages, where, open_ended=True)
     if example.completion is None:
         return prompt, None
@@ -47,6 +42,15 @@ def render(
             "text prompts",
         )
     return prompt, whole[len(prompt) :]
+
+
+def turns(example: Example, system: str | None) -> tuple[Message, ...]:
+    """A prompt as a conversation; see `render`."""
+    prompt = example.prompt
+    messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
+    if system is not None and messages[0].role != "system":
+        return (Message("system", system), *messages)
+    return messages
 
 
 def require_template(tokenizer: Any) -> None:

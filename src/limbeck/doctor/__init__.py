@@ -5,12 +5,13 @@ from pathlib import Path
 from limbeck.bench import Bench
 from limbeck.doctor import resources, rows, settings, tokens
 from limbeck.doctor.finding import Finding, refuse, say_finding
+from limbeck.doctor.server import server
 
-__all__ = ["Finding", "examine", "refuse", "say_finding"]
+__all__ = ["Finding", "examine", "refuse", "say_finding", "server"]
 
 
 def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]:
-    """All checks that need no weights, in the order in which a user would want them.
+    """All checks that need no weights and talk to nobody, in the order in which a user would want them.
 
     Args:
         bench: What the recipe refers to.

@@ -12,9 +12,13 @@ from limbeck.recipe import ModelSpec
 def place(spec: ModelSpec) -> str | None:
     """Hub id or folder to load from; a finished run means the student it made.
 
+    A model behind a server is nowhere: what it is called there may be a folder's name here.
+
     Raises:
         RequestError: The spec names checkpoints that are not there.
     """
+    if spec.server is not None:
+        return None
     kept = checkpoints(spec) if spec.checkpoints is not None else []
     if spec.model is None:
         return str(kept[0]) if kept else None
@@ -65,9 +69,11 @@ def is_adapter(folder: Path) -> bool:
 
 
 def fingerprint(spec: ModelSpec) -> str:
-    """A hash of what a spec loads: of the files of a folder, of the words for a hub id."""
-    words = spec.model_dump_json(exclude={"sft", "keep_checkpoints", "checkpoints"})
+    """A hash of what a spec means: of the files of a folder, else of the words."""
+    words = spec.model_dump_json(exclude={"sft", "keep_checkpoints", "checkpoints", *spec.ASKING})
     digest = hashlib.blake2b(words.encode(), digest_size=16)
+    if spec.server is not None:  # wherever it is now
+        digest.update(b"served")
     path = checkpoints(spec) if spec.checkpoints is not None else []
     for source in (place(spec), spec.adapter, *path):
         folder = Path(source) if source else None

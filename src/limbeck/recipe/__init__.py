@@ -3,15 +3,26 @@
 from limbeck.recipe.checking import parse_recipe
 from limbeck.recipe.method import build_method
 from limbeck.recipe.reading import load_recipe
-from limbeck.recipe.sections import Evaluate, FineTuning, Generation, Lora, ModelSpec, Recipe
+from limbeck.recipe.sections import (
+    Evaluate,
+    FineTuning,
+    Generation,
+    Limits,
+    Lora,
+    ModelSpec,
+    Prices,
+    Recipe,
+)
 from limbeck.recipe.wording import nearest
 
 __all__ = [
     "Evaluate",
     "FineTuning",
     "Generation",
+    "Limits",
     "Lora",
     "ModelSpec",
+    "Prices",
     "Recipe",
     "build_method",
     "load_recipe",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from limbeck.errors import RequestError
 from limbeck.recipe.fitting import check_cache, check_fit
 from limbeck.recipe.sections import ModelSpec, Recipe
+from limbeck.recipe.served import check_served
 from limbeck.recipe.wording import close_only, explain
 
 # Training arguments that a recipe says elsewhere, and where.
@@ -67,6 +68,7 @@ def parse_recipe(request: Mapping[str, Any], where: str = "recipe") -> Recipe:
     for side, spec in (("student", recipe.student), ("teacher", recipe.teacher)):
         if spec is not None and spec.sft is not None:
             _check_training(spec.sft.training, f"{side}.sft.training")
+    check_served(recipe, method)
     check_fit(recipe, method)
     _check_student(recipe.student)
     if recipe.teacher is not None:

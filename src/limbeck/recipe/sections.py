@@ -1,7 +1,7 @@
 """The sections of a recipe: what each key means, and what it may be."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -41,6 +41,31 @@ class Lora(Section):
     target_modules: list[str] | str = "all-linear"
 
 
+class Limits(Section):
+    """What a server's answers may cost in all.
+
+    Attributes:
+        tokens: Most tokens, prompts and answers together, as the server counts them.
+        money: Most money, in the currency of the prices.
+    """
+
+    tokens: int | None = Field(None, gt=0)
+    money: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _some(self) -> "Limits":
+        if self.tokens is None and self.money is None:
+            raise ValueError("give tokens:, money:, or both")
+        return self
+
+
+class Prices(Section):
+    """What a million tokens of prompts and of answers cost."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
 class ModelSpec(Section):
     """A model; a plain string is its hub id or folder.
 
@@ -63,7 +88,16 @@ class ModelSpec(Section):
             with ``model`` as well, the evaluation can score the teacher.
         dtype: Of the weights in memory; ``auto`` is as stored. Students are float32 by default.
         trust_remote_code: Let the model folder run its own code.
+        server: Base URL of an OpenAI-compatible API that answers for ``model``, which is then the
+            name that it has there (teachers).
+        concurrency: Requests to the server that are in flight at once; 8 by default.
+        timeout_seconds: Longest time that one attempt at a request may take; 60 by default.
+        budget: What its answers may cost; the run stops there, and goes on when it is raised.
+        prices: What they cost.
     """
+
+    ASKING: ClassVar = frozenset({"server", "concurrency", "timeout_seconds", "budget", "prices"})
+    """Keys that say how a server is asked, and change nothing in what it answers."""
 
     model: str | None = None
     revision: str | None = None
@@ -79,10 +113,17 @@ class ModelSpec(Section):
     cache: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     trust_remote_code: bool = False
+    server: str | None = None
+    concurrency: int | None = Field(None, gt=0)
+    timeout_seconds: float | None = Field(None, gt=0)
+    budget: Limits | None = None
+    prices: Prices | None = None
 
     @property
     def has_weights(self) -> bool:
-        """Whether this names a model, and not only what one has said."""
+        """Whether this names a model to load, and not only one that can be asked, or was."""
+        if self.server is not None:
+            return False
         named = self.model is not None or self.checkpoints is not None
         return named or bool(self.config and "model_type" in self.config)
 
@@ -106,11 +147,15 @@ class ModelSpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, value: Any) -> Any:
-        return {"model": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"model": value}
+        if isinstance(value, dict) and value.get("server") is not None:
+            return {"concurrency": 8, "timeout_seconds": 60.0, **value}
+        return value
 
     @model_validator(mode="after")
     def _sensible(self) -> "ModelSpec":
-        if not self.has_weights and self.cache is None:
+        if not self.has_weights and self.cache is None and self.server is None:
             raise ValueError(
                 "give model: a hub id or folder, or config: with a model_type to start from scratch"
             )

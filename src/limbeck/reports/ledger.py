@@ -41,7 +41,7 @@ def data(results: Results) -> Pairs:
 
 
 def costs(results: Results) -> Pairs:
-    """Time of each stage, peak memory, tokens generated."""
+    """Time of each stage, peak memory, tokens generated, and what a served teacher cost."""
     found = results.get("costs") or {}
     stages = found.get("wall_seconds") or {}
     pairs = [
@@ -49,10 +49,17 @@ def costs(results: Results) -> Pairs:
     ]
     if len(stages) > 1:
         pairs.append(("all stages", words.duration(sum(filter(words.known, stages.values())))))
-    return pairs + _present(
+    pairs += _present(
         found,
         ("peak_memory_bytes", "peak memory", words.memory),
         ("tokens_generated", "tokens generated", words.count),
+    )
+    return pairs + _present(
+        found.get("teacher") or {},
+        ("answers", "answers of the served teacher", words.count),
+        ("tokens_in", "tokens of its prompts", words.count),
+        ("tokens_out", "tokens of its answers", words.count),
+        ("money", "money it cost, by the recipe's prices", _money),
     )
 
 
@@ -69,6 +76,10 @@ def method(results: Results) -> Pairs:
         found, ("name", "Method", str), ("formula", "Loss", str), ("source", "Text", str)
     )
     return pairs + [(name, str(value)) for name, value in (found.get("options") or {}).items()]
+
+
+def _money(amount: words.Number) -> str:
+    return words.decimal(amount, 4)
 
 
 def _present(found: Mapping[str, Any], *lines: tuple[str, str, Any]) -> Pairs:

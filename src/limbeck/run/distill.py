@@ -10,12 +10,13 @@ from limbeck.bench import Bench, open_bench
 from limbeck.caching.manifest import FILE
 from limbeck.caching.shards import checksum
 from limbeck.console import say
-from limbeck.doctor import Finding, examine, refuse, say_finding
+from limbeck.doctor import Finding, examine, refuse, say_finding, server
 from limbeck.errors import RequestError
 from limbeck.models import fingerprint, matmul_precision
 from limbeck.recipe import Recipe, load_recipe
 from limbeck.run.cached import open_cache
 from limbeck.run.folder import RunFolder
+from limbeck.run.served import ServedTeacher
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     recipe = load_recipe(path, overrides)
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
-    findings = examine(bench, Path(recipe.output))
+    findings = [*examine(bench, Path(recipe.output)), *server(bench)]
     open_cache(bench)
     if weights and not any(f.status == "fail" for f in findings):
         from limbeck.doctor.headroom import load_and_compare
@@ -104,6 +105,9 @@ def distill(
     bench = open_bench(recipe)
     findings = examine(bench, folder.path, quick=True)
     refuse(findings)
+    if fresh or not ServedTeacher(folder, bench).all_answered():
+        findings += server(bench)
+        refuse(findings)
     cache = open_cache(bench)
     for f in findings:
         if f.status == "warn":

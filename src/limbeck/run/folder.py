@@ -15,9 +15,12 @@ import yaml
 from limbeck.errors import RequestError
 from limbeck.files import write_json, write_text, writing
 from limbeck.ranks import rank, wait_for_everyone
-from limbeck.recipe import Recipe
+from limbeck.recipe import ModelSpec, Recipe
 
 SCHEMA = "limbeck.manifest/1"
+ANSWERS = "answers.sqlite"
+_FREE = {"output", *(f"teacher.{key}" for key in ModelSpec.ASKING)}
+"""Keys that may change between two starts of a run: they change nothing in its results."""
 
 
 class RunFolder:
@@ -47,11 +50,11 @@ class RunFolder:
             )
         if above != self.path or (fresh and self._ours()):
             return
-        # A kill can leave the half-written first file of a run.
+        # A kill can leave the half-written first file of a run, and --fresh what was paid for.
         strangers = [
             p.name
             for p in self.path.iterdir()
-            if p.name != ".lock" and not p.name.startswith(".recipe.yaml.")
+            if p.name != ".lock" and not p.name.startswith((".recipe.yaml.", ANSWERS))
         ]
         other = self._recipe() if "recipe.yaml" in strangers else None
         if other is None:
@@ -166,6 +169,8 @@ class RunFolder:
                 "stages": {},
             }
             self._write()
+        elif (self / "recipe.yaml").read_text(encoding="utf-8") != recipe.to_yaml():
+            write_text(self / "recipe.yaml", recipe.to_yaml())
         for name, value in hashes.items():
             if self._read()["hashes"].get(name) != value:
                 raise RequestError(
@@ -197,21 +202,21 @@ class RunFolder:
 
     def _clear(self) -> None:
         for entry in self.path.iterdir():
-            if entry.name == ".lock":
+            # Answers that were paid for are found by what was asked, so they are never wrong.
+            if entry.name == ".lock" or entry.name.startswith(ANSWERS):
                 continue
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _first_difference(was: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """Where two resolved recipes first differ; where they are written does not count."""
+    """Where two resolved recipes first differ, in what changes the results."""
     if isinstance(was, dict) and isinstance(now, dict):
         for name in [*now, *(k for k in was if k not in now)]:
-            if not key and name == "output":
+            inner = f"{key}.{name}" if key else name
+            if inner in _FREE:
                 continue
-            inner = _first_difference(
-                was.get(name), now.get(name), f"{key}.{name}" if key else name
-            )
-            if inner:
-                return inner
+            found = _first_difference(was.get(name), now.get(name), inner)
+            if found:
+                return found
         return None
     return None if was == now else (key, was, now)

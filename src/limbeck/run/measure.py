@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from limbeck.bench import Bench
 from limbeck.console import progress
 from limbeck.data import Author, Example, Sequence
-from limbeck.engines import Engine, Sampling
+from limbeck.engines import Engine, Response, Sampling
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.evaluation import fidelity, likelihood
@@ -103,15 +103,26 @@ class Measuring:
             model: Loads it, when it is needed.
             teacher: To compare it with, token by token; None where there is none.
         """
+        return self._once(arm, lambda: self._measure(arm, model, teacher))
+
+    def measure_served(self, ask: Callable[[list[Example], Sampling], list[Response]]) -> Measured:
+        """Score the greedy answers of a teacher of which nothing else is known.
+
+        Args:
+            ask: Answers the prompts of examples.
+        """
+        return self._once("teacher", lambda: self._served(ask))
+
+    def _once(self, arm: str, work: Callable[[], dict[str, list[Any]]]) -> Measured:
         path = self.folder / "items" / f"{arm}.parquet"
 
-        def work() -> dict[str, Any]:
-            items = self._measure(arm, model, teacher)
+        def keep() -> dict[str, Any]:
+            items = work()
             with new_file(path) as partial:
                 pq.write_table(pa.table(items), partial)
             return {"items": len(self.rows.examples)}
 
-        self.folder.once(f"evaluate {arm}", work)
+        self.folder.once(f"evaluate {arm}", keep)
         return Measured(pq.read_table(path).to_pydict())
 
     def _measure(
@@ -123,12 +134,7 @@ class Measuring:
         model = load().eval().to(device())
         tokenizer, pad = side.tokenizer, pad_id(side.tokenizer)
         size = self.bench.recipe.evaluate.batch_size
-        examples = self.rows.examples
-        items: dict[str, list[Any]] = {
-            "key": [e.key for e in examples],
-            "prompt": [prompt_text(e) for e in examples],
-            "answer": [e.answer for e in examples],
-        }
+        items = self._about_rows()
         if self.bench.has_answers:
             engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
             items |= self._answers(arm, engine, sequences, tokenizer)
@@ -151,6 +157,14 @@ class Measuring:
                     "positions": near.tokens.tolist(),
                 }
         return items
+
+    def _about_rows(self) -> dict[str, list[Any]]:
+        examples = self.rows.examples
+        return {
+            "key": [e.key for e in examples],
+            "prompt": [prompt_text(e) for e in examples],
+            "answer": [e.answer for e in examples],
+        }
 
     def _to_read(self, sequences: list[Sequence]) -> list[Sequence]:
         """Text for likelihood and fidelity: the rows' completions, or else the teacher's answers."""
@@ -180,18 +194,30 @@ class Measuring:
     ) -> dict[str, list[Any]]:
         answers = self._write(arm, lambda: engine, sequences)
         texts = [tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
+        return {
+            **self._scored(texts),
+            "finished": [a["finished"] for a in answers],
+            "tokens": [len(a["tokens"]) for a in answers],
+        }
+
+    def _served(
+        self, ask: Callable[[list[Example], Sampling], list[Response]]
+    ) -> dict[str, list[Any]]:
+        responses = ask(self.rows.examples, Sampling(self.max_new_tokens, temperature=0.0))
+        return {
+            **self._about_rows(),
+            **self._scored([r.text for r in responses]),
+            "finished": [r.finished for r in responses],
+        }
+
+    def _scored(self, texts: list[str]) -> dict[str, list[Any]]:
         verify = self.bench.examples.verify
         assert verify is not None
         correct = [
             e.answer is not None and verify(text, e.answer)
             for text, e in zip(texts, self.rows.examples, strict=True)
         ]
-        return {
-            "output": texts,
-            "correct": correct,
-            "finished": [a["finished"] for a in answers],
-            "tokens": [len(a["tokens"]) for a in answers],
-        }
+        return {"output": texts, "correct": correct}
 
 
 def reads_teacher(bench: Bench) -> bool:

@@ -170,6 +170,14 @@ class RoundLab:
         answers = answer_all(path, key, prompts, engine, sampling, seed, "teacher answers")
         return [{**a, "example": s.example} for s, a in zip(asked, answers, strict=True)]
 
+    def teacher_texts(self) -> list[str] | None:
+        """The same answers as text, None where nobody knows the teacher's tokenizer."""
+        side = self.bench.teacher
+        if side is None:
+            return None
+        answers = self.teacher_answers()
+        return [side.tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
+
     def _seed(self, what: str) -> int:
         """Both write other text in each round."""
         seed = self.bench.recipe.seed

@@ -17,6 +17,7 @@ from limbeck.run.folder import RunFolder
 from limbeck.run.probe import nats_of_each
 from limbeck.run.profiling import profiled
 from limbeck.run.saving import as_result, plain, save
+from limbeck.run.served import ServedLab
 from limbeck.run.start import start_of
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, finite, keep_text
@@ -60,8 +61,7 @@ class Trainings:
     def lab(self, arm: Arm, index: int) -> RoundLab:
         """Text and measurements of a round of an arm."""
         folder = self.folder.path if arm.name == "student" else self.folder / "arms" / arm.name
-        kind = RoundLab if self.teacher.cache is None else CachedLab
-        return kind(
+        return self._kind_of_lab(
             self.bench,
             folder / "rounds" / f"{index:03}",
             self.teacher,
@@ -70,6 +70,14 @@ class Trainings:
             index,
             arm.only_labelled,
         )
+
+    @property
+    def _kind_of_lab(self) -> type[RoundLab]:
+        """By how the teacher can be asked."""
+        spec = self.bench.recipe.teacher
+        if spec is not None and spec.server is not None:
+            return ServedLab
+        return RoundLab if self.teacher.cache is None else CachedLab
 
     def rounds_of(self, arm: Arm) -> int:
         """How many trainings an arm is made of."""

@@ -7,8 +7,10 @@ from typing import Any
 from limbeck.bench import Bench
 from limbeck.caching import Cache
 from limbeck.console import say
+from limbeck.data import Example
 from limbeck.doctor import Finding, say_finding
 from limbeck.doctor.headroom import headroom
+from limbeck.engines import Response, Sampling
 from limbeck.engines.special_tokens import pad_id
 from limbeck.errors import RequestError
 from limbeck.files import write_json
@@ -27,6 +29,7 @@ from limbeck.run.cached import sample_again
 from limbeck.run.folder import RunFolder
 from limbeck.run.folds import losses_out_of_fold
 from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
+from limbeck.run.served import ServedTeacher
 from limbeck.run.start import prepare_start
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, keep_text
@@ -56,9 +59,12 @@ def work(
     prepared = {"teacher": teacher.prepare(), "start": prepare_start(folder, bench)}
     trained = {name: log for name, log in prepared.items() if log is not None}
     trainings = Trainings(folder, bench, teacher, profile)
+    served = _served(folder, bench)
     if bench.teacher is None and cache is not None:
         say("the teacher is a cache alone, so the evaluation leaves it out (teacher.model adds it)")
-    elif bench.method.imitates or bench.method.teacher_writes:
+    elif served is not None and not bench.has_answers:
+        say("a server tells no likelihoods and no row has an answer: the teacher is not evaluated")
+    elif served is None and (bench.method.imitates or bench.method.teacher_writes):
         findings = [*findings, _headroom(folder, bench, teacher, trainings)]
 
     if cache is not None and bench.teacher is not None:
@@ -74,9 +80,12 @@ def work(
         if teacher.knows_the_rows:
             losses_out_of_fold(folder, bench, "teacher")
     text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
+    measuring = Measuring(folder, bench, held_out(bench), lambda: teacher.engine)
+    if served is not None and bench.has_answers:
+        _measure_served(measuring, served)  # before training: a server may not stay
     steps = trainings.steps(text["sequences"])
     trained |= {arm.name: trainings.train(arm, steps) for arm in arms}
-    measured, max_new_tokens = _measure(folder, bench, teacher, trainings, arms)
+    measured = _measure(measuring, teacher, trainings, arms, served)
 
     seconds = folder.seconds()
     written = trained["student"]["tokens_written"]
@@ -88,7 +97,7 @@ def work(
         "limbeck": folder.manifest["limbeck"],
         "seed": recipe.seed,
         "models": _models(folder, bench, arms),
-        "evaluation": put.evaluation(measured, bench, max_new_tokens),
+        "evaluation": put.evaluation(measured, bench, measuring.max_new_tokens),
         "comparisons": put.comparisons(measured),
         "fidelity": put.faithfulness(measured, "teacher" if reads_teacher(bench) else "data"),
         "training": {
@@ -108,6 +117,7 @@ def work(
             },
             "peak_memory_bytes": peak_memory_bytes(),
             "tokens_generated": text["tokens_generated"] + written + later,
+            **({} if served is None else {"teacher": served.costs()}),
         },
         "environment": put.environment(),
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
@@ -158,31 +168,51 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     return said | {
         "answered_by_teacher": len(answers),
         "finished": sum(a["finished"] for a in answers),
-        "correct": _share_correct(bench, answers),
+        "correct": _share_correct(bench, answers, lab.teacher_texts()),
         "tokens_generated": said["tokens_generated"] + sum(len(a["tokens"]) for a in answers),
     }
 
 
-def _share_correct(bench: Bench, answers: list[dict[str, Any]]) -> float | None:
+def _share_correct(
+    bench: Bench, answers: list[dict[str, Any]], texts: list[str] | None
+) -> float | None:
     """How many of the teacher's answers are right, as far as the data can tell."""
-    verify, side = bench.examples.verify, bench.teacher
-    if verify is None or side is None:
+    verify = bench.examples.verify
+    if verify is None or texts is None:
         return None
     checked = [
-        verify(side.tokenizer.decode(a["tokens"], skip_special_tokens=True), gold)
-        for a in answers
+        verify(text, gold)
+        for a, text in zip(answers, texts, strict=True)
         if (gold := bench.examples.train[a["example"]].answer) is not None
     ]
     return sum(checked) / len(checked) if checked else None
 
 
+def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
+    spec = bench.recipe.teacher
+    return ServedTeacher(folder, bench) if spec is not None and spec.server is not None else None
+
+
+def _measure_served(measuring: Measuring, served: ServedTeacher) -> Measured:
+    def ask(examples: list[Example], sampling: Sampling) -> list[Response]:
+        return served.answers(served.requests(examples, sampling, 0), "answers of teacher")
+
+    return measuring.measure_served(ask)
+
+
 def _measure(
-    folder: RunFolder, bench: Bench, teacher: TeacherStage, trainings: Trainings, arms: list[Arm]
-) -> tuple[dict[str, Measured], int]:
+    measuring: Measuring,
+    teacher: TeacherStage,
+    trainings: Trainings,
+    arms: list[Arm],
+    served: ServedTeacher | None,
+) -> dict[str, Measured]:
     """Every model on the same rows, in the order of the report."""
-    measuring = Measuring(folder, bench, held_out(bench), lambda: teacher.engine)
+    folder, bench = measuring.folder, measuring.bench
     judge = None
     measured = {}
+    if served is not None and bench.has_answers:
+        measured["teacher"] = _measure_served(measuring, served)
     if bench.teacher is not None:
         measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
         judge = (lambda: teacher.judge) if bench.one_tokenizer else None
@@ -194,7 +224,7 @@ def _measure(
         spec = ModelSpec(model=str(folder / arm.folder))
         load = functools.partial(load_model, spec, arm.name, bench.student.tokenizer, 0, "float32")
         measured[arm.name] = measuring.measure(arm.name, load, judge)
-    return measured, measuring.max_new_tokens
+    return measured
 
 
 def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
@@ -207,6 +237,9 @@ def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
             "source": _source(recipe.teacher),
             "parameters": parameters_of(bench.teacher.config),
         }
+    elif recipe.teacher is not None and recipe.teacher.server is not None:
+        source = f"{recipe.teacher.model} at {recipe.teacher.server}"
+        models["teacher"] = {"label": "Teacher", "source": source}
     models["before"] = {
         "label": "Student before training",
         "source": _source(recipe.student),

@@ -1,0 +1,77 @@
+"""Can the teacher behind a server be asked? The only checks that talk to anybody."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from limbeck.bench import Bench
+from limbeck.data import Message
+from limbeck.doctor.finding import Finding
+from limbeck.engines import Request
+from limbeck.errors import LimbeckError
+from limbeck.recipe import ModelSpec
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def server(bench: Bench) -> Iterator[Finding]:
+    """Does the server answer, and does it offer the model?"""
+    spec = bench.recipe.teacher
+    if spec is None or spec.server is None:
+        return
+    yield from _fits(bench)
+    yield from _key_in_the_clear(spec.server)
+    try:
+        yield _reached(bench, spec)
+    except LimbeckError as error:
+        yield Finding("server", "fail", error.what, error.where, error.mend)
+
+
+def _reached(bench: Bench, spec: ModelSpec) -> Finding:
+    from limbeck.engines.openai_compatible import OpenAICompatible  # takes a second
+
+    engine = OpenAICompatible(spec.server or "", spec.timeout_seconds or 60.0)
+    name = spec.model or ""
+    # Some servers list a part of what they serve, or nothing, or fail at it.
+    with contextlib.suppress(LimbeckError):
+        if name in (engine.models() or []):
+            return Finding("server", "ok", f"{spec.server} answers, and offers {name}")
+    plain = not (bench.recipe.data.chat or not isinstance(bench.examples.train[0].prompt, str))
+    prompt = "Hello" if plain else (Message("user", "Hello"),)
+    engine.answer(Request(name, prompt, max_new_tokens=1, temperature=0.0, top_p=1.0))
+    return Finding("server", "ok", f"{spec.server} does not list {name}, but it answers")
+
+
+def _fits(bench: Bench) -> Iterator[Finding]:
+    if bench.examples.kind == "text":
+        yield Finding(
+            "server",
+            "fail",
+            "the data is running text, without prompts",
+            "there is nothing that a server could be asked",
+            "give rows with prompt, or a teacher that is loaded here",
+        )
+    elif not bench.has_answers and any(not s.completion for s in bench.sequences["test"]):
+        yield Finding(
+            "server",
+            "warn",
+            "test rows have neither completions nor answers to verify",
+            "a server's text has no likelihood, so the student cannot be scored on them",
+            "give test rows a completion, or an answer with data.verifier",
+        )
+
+
+def _key_in_the_clear(url: str) -> Iterator[Finding]:
+    from limbeck.engines.openai_compatible import KEYS
+
+    parts = urlsplit(url)
+    named = next((name for name in KEYS if os.environ.get(name)), None)
+    if named is not None and parts.scheme == "http" and parts.hostname not in _LOCAL:
+        yield Finding(
+            "server",
+            "warn",
+            f"the key in {named} is sent to {parts.hostname} without encryption",
+            "anybody on the way can read it",
+            "use https, or unset it where the server needs none",
+        )
