@@ -9,8 +9,7 @@ from limbeck.bench import Bench, ids
 from limbeck.data import Author, Sequence, load_examples
 from limbeck.methods import SFT, Lab, Method
 from limbeck.profile import forgotten_peak
-
-VALIDATION = 500
+from limbeck.run.tuning import VALIDATION
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a training leaves behind: a plain model folder, and how it went."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ def as_result(done: Fit) -> dict[str, Any]:
     del result["memory"]
     result["supervised_tokens"] = result.pop("tokens")
     return result
+
+
+def finite(values: list[float]) -> list[float | None]:
+    """The values, with None for those that JSON does not know."""
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def plain(model: Any) -> Any:

@@ -24,6 +24,7 @@ from limbeck.methods.lab import LossSource
 from limbeck.models import device
 from limbeck.run.folds import losses_out_of_fold
 from limbeck.run.probe import kl_to_each, nats_of_each
+from limbeck.run.saving import finite
 from limbeck.run.teacher import TeacherStage
 from limbeck.sources import answer_all, seed_for
 
@@ -201,11 +202,6 @@ class RoundLab:
         text = self.bench.teacher.tokenizer.decode(tokens, skip_special_tokens=True)
         own = self.bench.student.tokenizer
         return (*own(text, add_special_tokens=False)["input_ids"], own.eos_token_id)
-
-
-def finite(values: list[float]) -> list[float | None]:
-    """The values, with None for those that JSON does not know."""
-    return [value if math.isfinite(value) else None for value in values]
 
 
 def digest(*parts: Any) -> str:

@@ -16,11 +16,11 @@ from limbeck.run.cached import CachedLab
 from limbeck.run.folder import RunFolder
 from limbeck.run.probe import nats_of_each
 from limbeck.run.profiling import profiled
-from limbeck.run.saving import as_result, plain, save
+from limbeck.run.saving import as_result, finite, plain, save
 from limbeck.run.served import ServedLab
 from limbeck.run.start import start_of
 from limbeck.run.teacher import TeacherStage
-from limbeck.run.text import RoundLab, finite, keep_text
+from limbeck.run.text import RoundLab, keep_text
 from limbeck.sources import seed_for
 from limbeck.targets import check_head
 from limbeck.training import Round, arguments, fit

@@ -13,6 +13,7 @@ from limbeck.evaluation import likelihood
 from limbeck.models import device, is_adapter, load_adapters, load_model
 from limbeck.recipe import ModelSpec
 from limbeck.run.folder import RunFolder
+from limbeck.run.saving import finite
 from limbeck.run.tuning import VALIDATION
 from limbeck.sources import seed_for
 from limbeck.targets import ModelTeacher, check_head
@@ -60,12 +61,10 @@ class Trajectory:
 
     def spec(self, k: int) -> ModelSpec:
         """What loads checkpoint ``k`` alone, an adapter merged into its base."""
-        folder = str(self.checkpoints[k])
+        folder = self.checkpoints[k]
         if self.adapters:
-            return self.base.model_copy(update={"adapter": folder})
-        return ModelSpec(
-            model=folder, dtype=self.base.dtype, trust_remote_code=self.base.trust_remote_code
-        )
+            return self.base.model_copy(update={"adapter": str(folder)})
+        return self.base.saved(folder)
 
     def teacher(self, k: int) -> ModelTeacher:
         """Checkpoint ``k`` as something that shows its distribution."""
@@ -127,9 +126,8 @@ class Trajectory:
                     read = likelihood(model, rows, tokenizer, pad_id(tokenizer), 32, advance)
                 nats.append(float(read.nats.sum()) / tokens)
         best = min(range(len(self)), key=lambda k: (_or_infinite(nats[k]), -k))
-        # A checkpoint that has diverged has no figure: JSON knows no NaN.
-        known = [x if math.isfinite(x) else None for x in nats]
-        return found | {"nats_per_token": known, "best": best}
+        # A checkpoint that has diverged has no figure.
+        return found | {"nats_per_token": finite(nats), "best": best}
 
 
 def _adapter(k: int) -> str:

@@ -217,14 +217,17 @@ def _measure(
         measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
         judge = (lambda: teacher.judge) if bench.one_tokenizer else None
     measured["before"] = measuring.measure("before", trainings.new_student, judge)
-    order = sorted(
-        arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9
-    )
-    for arm in order:
+    for arm in _in_order(arms):
         spec = ModelSpec(model=str(folder / arm.folder))
         load = functools.partial(load_model, spec, arm.name, bench.student.tokenizer, 0, "float32")
         measured[arm.name] = measuring.measure(arm.name, load, judge)
     return measured
+
+
+def _in_order(arms: list[Arm]) -> list[Arm]:
+    """Of the report: the baseline, the student, the controls."""
+    first = ["sft", "student"]
+    return sorted(arms, key=lambda a: first.index(a.name) if a.name in first else len(first))
 
 
 def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
@@ -245,10 +248,7 @@ def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
         "source": _source(recipe.student),
         "parameters": size,
     }
-    order = sorted(
-        arms, key=lambda a: ["sft", "student"].index(a.name) if a.name in ("sft", "student") else 9
-    )
-    for arm in order:
+    for arm in _in_order(arms):
         models[arm.name] = {"label": arm.label, "source": arm.folder, "parameters": size}
     return models
 
