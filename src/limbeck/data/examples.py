@@ -7,6 +7,7 @@ from typing import Literal
 
 Kind = Literal["pairs", "text"]
 Verify = Callable[[str, str], bool]
+Extract = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class Example:
     hidden: str | None = None
 
     @property
+    def question(self) -> str:
+        """The prompt as a person reads it; of a conversation of several turns, who said what."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        if len(self.prompt) == 1:
+            return self.prompt[0].content
+        return "\n".join(f"{m.role}: {m.content}" for m in self.prompt)
+
+    @property
     def key(self) -> str:
         """Sixteen hex digits that depend on the prompt only; on the text where there is no prompt.
 
@@ -71,6 +81,8 @@ class Examples:
         test: Rows to report on.
         kind: ``pairs`` of prompt and completion, or running ``text``.
         verify: ``(completion, answer) -> right?``; None where no row has an answer.
+        extract: ``completion -> the answer that it gives``, or None where none can be read; None
+            itself where `verify` is.
         notes: What was done to the rows on the way, as counts: ``duplicate_rows`` and
             ``leaking_rows`` removed, ``unused_rows`` beyond the number asked for, and
             ``hidden_completions``.
@@ -81,4 +93,5 @@ class Examples:
     test: list[Example]
     kind: Kind
     verify: Verify | None = None
+    extract: Extract | None = None
     notes: dict[str, int] = field(default_factory=dict)

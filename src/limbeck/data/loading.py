@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from limbeck.data.examples import Example, Examples, Kind, Verify
+from limbeck.data.examples import Example, Examples, Kind
 from limbeck.data.formats import examples_of
 from limbeck.data.hub import read_hub
 from limbeck.data.reading import read_local
 from limbeck.data.spec import DataSpec
 from limbeck.data.splits import Split, choose, hide, split_of
 from limbeck.data.tasks import TASKS, build, generate
-from limbeck.data.verify import VERIFIERS
+from limbeck.data.verify import EXTRACTORS, VERIFIERS
 from limbeck.errors import RequestError
 
 
@@ -56,12 +56,14 @@ def load_examples(spec: DataSpec) -> Examples:
     train = hide(train, spec.labelled)
     validation = held.get("validation", splits["validation"])
     test = held.get("test", splits["test"])
+    verifier = _verifier(train + validation + test, spec)
     return Examples(
         train,
         validation,
         test,
         kind=kind,
-        verify=_verifier(train + validation + test, spec),
+        verify=VERIFIERS[verifier] if verifier else None,
+        extract=EXTRACTORS[verifier] if verifier else None,
         notes={
             "duplicate_rows": duplicates,
             "leaking_rows": leaking,
@@ -69,6 +71,15 @@ def load_examples(spec: DataSpec) -> Examples:
             "hidden_completions": sum(e.hidden is not None for e in train),
         },
     )
+
+
+def read_examples(path: Path) -> list[Example]:
+    """All rows of a local file, whose columns have our names.
+
+    Raises:
+        RequestError: It cannot be read, or has rows that are not examples.
+    """
+    return examples_of(read_local(path), {}, str(path))[0]
 
 
 def _source(spec: DataSpec) -> tuple[list[Example], Kind, int]:
@@ -126,9 +137,9 @@ def _check_format(first: Example, kind: Kind, spec: DataSpec) -> None:
         )
 
 
-def _verifier(examples: list[Example], spec: DataSpec) -> Verify | None:
+def _verifier(examples: list[Example], spec: DataSpec) -> str | None:
     if any(e.answer is not None for e in examples):
-        return VERIFIERS[spec.verifier or "exact"]
+        return spec.verifier or "exact"
     if spec.verifier is not None:
         raise RequestError(
             "a verifier compares with gold answers and the data has none",

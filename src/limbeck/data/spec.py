@@ -10,6 +10,7 @@ from limbeck.data.files import SUFFIXES
 from limbeck.data.tasks import TASKS
 
 Column = Literal["prompt", "completion", "messages", "text", "answer"]
+Verifier = Literal["exact", "last_number", "after_marker", "boxed", "choice", "yes_no"]
 
 _HUB_ONLY = ("config", "split")
 _TASK_ONLY = ("options", "validation_rows", "test_rows", "seed")
@@ -57,7 +58,7 @@ class DataSpec(BaseModel):
     test_rows: int = Field(default=500, ge=0)
     labelled: int | None = Field(default=None, ge=0)
     options: dict[str, Any] = {}
-    verifier: Literal["exact", "last_number", "after_marker"] | None = None
+    verifier: Verifier | None = None
     chat: bool = False
     system: str | None = None
     max_length: int | None = Field(default=None, ge=2)

@@ -33,6 +33,11 @@ class Task(ABC):
         _, marker, given = completion.rpartition(MARKER)
         return bool(marker) and given.strip() == answer
 
+    def extract(self, completion: str) -> str | None:
+        """The text after the last ``#``; None where there is none."""
+        _, marker, given = completion.rpartition(MARKER)
+        return (given.strip() or None) if marker else None
+
 
 def build(task: type[Task], name: str, options: dict[str, Any]) -> Task:
     """A task with its options.

@@ -37,6 +37,7 @@ def generate(task: Task, spec: "DataSpec") -> Examples:
         drawn["test"],
         kind="pairs",
         verify=task.verify,
+        extract=task.extract,
         notes={"hidden_completions": sum(e.hidden is not None for e in train)},
     )
 
