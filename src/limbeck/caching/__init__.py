@@ -8,8 +8,8 @@ from limbeck.caching.manifest import Manifest, Origin
 from limbeck.caching.sampled import SampledEncoding
 from limbeck.caching.teacher import CachedTeacher
 from limbeck.caching.topk import TopKEncoding
-from limbeck.caching.verifier import Verified, check_files, recompute
-from limbeck.caching.writer import write_cache
+from limbeck.caching.verifier import Verified, a_shard, check_files, compare_shown, recompute
+from limbeck.caching.writer import write_cache, write_said
 
 __all__ = [
     "NAMES",
@@ -22,8 +22,11 @@ __all__ = [
     "SampledEncoding",
     "TopKEncoding",
     "Verified",
+    "a_shard",
     "check_files",
     "choose",
+    "compare_shown",
     "recompute",
     "write_cache",
+    "write_said",
 ]

@@ -13,6 +13,8 @@ from limbeck.caching.encoding import Columns, joined, log_probabilities, tensor
 from limbeck.targets import Need, Projected, TopK
 
 Form = Literal["packed", "f16", "f32"]
+UNSEEN = 1e-7
+"""Least mass of the others where only the kept tokens are known: less is their rounding."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,22 @@ class TopKEncoding:
         top = log_p.topk(self.k, dim=-1)
         others = log_p.scatter(-1, top.indices, -torch.inf)
         rest = others.logsumexp(-1).float().cpu().numpy()
-        ids, values = top.indices.cpu().numpy(), top.values.float().cpu().numpy()
+        return self._packed(top.indices.cpu().numpy(), top.values.float().cpu().numpy(), rest)
+
+    def shown(self, ids: NDArray[np.int64], log_p: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+        """The columns of what somebody shows of a distribution: the rest is what misses to 1.
+
+        Args:
+            ids: The k likeliest tokens at each position, ``[n, k]``.
+            log_p: Their log-probabilities.
+        """
+        missing = 1 - np.exp(log_p).sum(-1)
+        rest = np.log(missing.clip(UNSEEN, 1)) if self.k < self.vocabulary else missing - np.inf
+        return self._packed(ids, log_p.astype(np.float32), rest.astype(np.float32))
+
+    def _packed(
+        self, ids: NDArray[np.int64], values: NDArray[np.float32], rest: NDArray[np.float32]
+    ) -> dict[str, NDArray[Any]]:
         if self.form != "packed":
             kind = np.float16 if self.form == "f16" else np.float32
             return {"ids": ids.astype(np.int32), "log_p": values.astype(kind), "log_rest": rest}

@@ -5,13 +5,16 @@ from collections.abc import Sequence as Rows
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limbeck.caching.cache import Cache
 from limbeck.caching.encoding import Encoding, log_probabilities
 from limbeck.caching.manifest import File
 from limbeck.caching.sampled import SampledEncoding
+from limbeck.caching.topk import UNSEEN
 from limbeck.caching.writer import show
 from limbeck.errors import LimbeckError
 from limbeck.targets import ModelTeacher, Projected, Sampled, Target, TopK
@@ -75,13 +78,47 @@ def recompute(
         limit: At most so many sequences; None is the whole shard.
     """
     draw = random.Random(seed)
-    shards = cache.manifest.shards
-    number = draw.randrange(len(shards))
-    first = sum(s.sequences for s in shards[:number])
-    rows = list(range(first, first + shards[number].sequences))
+    rows = _chosen(cache, draw)
     if limit is not None:
         rows = sorted(draw.sample(rows, min(limit, len(rows))))
     return _compare(cache, teacher, rows, pad)
+
+
+def compare_shown(
+    cache: Cache, rows: Rows[int], shown: Rows[tuple[NDArray[np.int64], NDArray[np.float64]]]
+) -> Verified:
+    """Compare a cache of the likeliest tokens with what somebody shows of them now.
+
+    Tokens that are not in both, at the end of the list, belong to the rest.
+
+    Args:
+        cache: What is in doubt.
+        rows: Some of its sequences.
+        shown: Of each, ids and log-probabilities of the likeliest tokens, ``[n, k]``.
+    """
+    parts = []
+    for row, (ids, log_p) in zip(rows, shown, strict=True):
+        said = cache.target([row], torch.device("cpu"))
+        assert isinstance(said, TopK)
+        same = said.ids.long()[:, :, None] == torch.from_numpy(ids)[:, None, :]
+        own = torch.from_numpy(log_p)[:, None, :].masked_fill(~same, -torch.inf).logsumexp(-1)
+        kept = said.log_p.double()
+        others = torch.cat([kept.masked_fill(same.any(-1), -torch.inf), said.log_rest[:, None]], -1)
+        kept = kept.masked_fill(~same.any(-1), -torch.inf)
+        covered = own.exp().sum(-1)
+        rest = (1 - covered).clamp(min=UNSEEN)
+        p = torch.cat([own.exp(), rest[:, None]], -1)
+        events = torch.cat([kept, others.double().logsumexp(-1, keepdim=True)], -1)
+        ratio = torch.where(p > 0, p.log() - events, torch.zeros_like(p))
+        error = (p - events.exp()).abs().amax(-1)
+        parts.append(torch.stack([(p * ratio).sum(-1), covered, error]))
+    nats, covered, error = torch.cat(parts, -1)
+    return Verified(len(nats), float(nats.mean()), float(covered.mean()), float(error.max()), None)
+
+
+def a_shard(cache: Cache, seed: int) -> list[int]:
+    """The sequences of one shard, which the seed chooses."""
+    return _chosen(cache, random.Random(seed))
 
 
 def refuse(found: Verified, cache: Cache) -> None:
@@ -102,6 +139,13 @@ def refuse(found: Verified, cache: Cache) -> None:
         where=str(cache.folder),
         mend="make the cache again with this teacher",
     )
+
+
+def _chosen(cache: Cache, draw: random.Random) -> list[int]:
+    shards = cache.manifest.shards
+    number = draw.randrange(len(shards))
+    first = sum(s.sequences for s in shards[:number])
+    return list(range(first, first + shards[number].sequences))
 
 
 def _compare(cache: Cache, teacher: ModelTeacher, rows: Rows[int], pad: int) -> Verified:

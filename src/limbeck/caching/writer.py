@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Rows
 from dataclasses import asdict
 from pathlib import Path
@@ -60,37 +60,72 @@ def write_cache(
     Raises:
         LimbeckError: The disk is full or not writable.
     """
+    hidden = isinstance(encoding, HiddenEncoding)
+    with progress("caching the teacher", len(rows), "rows") as advance:
+        return write_said(
+            folder,
+            rows,
+            lambda chosen: ask(teacher, chosen, encoding, pad, origin.seed),
+            encoding,
+            origin,
+            shard_bytes=shard_bytes,
+            head=(lambda: _head(teacher, rows[0], pad)) if hidden else None,
+            advance=advance,
+        )
+
+
+def write_said(
+    folder: Path,
+    rows: Rows[Sequence],
+    said: Callable[[Rows[Sequence]], list[dict[str, NDArray[Any]]]],
+    encoding: Encoding,
+    origin: Origin,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    head: Callable[[], Head] | None = None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Cache:
+    """Keep what somebody says of every supervised token; see `write_cache`.
+
+    Args:
+        folder: Of the cache.
+        rows: With completions.
+        said: What is kept of each of some sequences, in their order.
+        encoding: Whose columns these are.
+        origin: What all of this depends on.
+        shard_bytes: About so large is a shard.
+        head: The teacher's, where hidden states are kept.
+        advance: Is told how many rows are done.
+    """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     parts = list(_shards([len(s.completion) for s in rows], encoding.bytes_per_token, shard_bytes))
-    said = [described(encoding), asdict(origin), digest(rows), shard_bytes]
-    journal = Journal(folder / JOURNAL, hashlib.blake2b(json.dumps(said).encode()).hexdigest())
+    key = json.dumps([described(encoding), asdict(origin), digest(rows), shard_bytes])
+    journal = Journal(folder / JOURNAL, hashlib.blake2b(key.encode()).hexdigest())
     noted = {entry["file"]: File(**entry) for entry in journal.entries}
     done = {name: file for name, file in noted.items() if not file.damage(folder)}
     for path in folder.glob("[0-9]*.safetensors"):
         if path.name not in done:
             path.unlink()  # of a cache that was encoded in another way, or damaged
-    head: dict[str, Any] = {}
-    with progress("caching the teacher", len(rows), "rows") as advance:
-        for number, part in enumerate(parts):
-            name = f"{number:05}.safetensors"
-            chosen = rows[part]
-            if name not in done:
-                columns = ask(teacher, chosen, encoding, pad, origin.seed)
-                write_shard(folder / name, columns, encoding.ragged)
-                tokens = sum(len(s.completion) for s in chosen)
-                done[name] = _file(folder / name, len(chosen), tokens)
-                journal.append([asdict(done[name])])
-            advance(len(chosen))
+    for number, part in enumerate(parts):
+        name = f"{number:05}.safetensors"
+        chosen = rows[part]
+        if name not in done:
+            write_shard(folder / name, said(chosen), encoding.ragged)
+            tokens = sum(len(s.completion) for s in chosen)
+            done[name] = _file(folder / name, len(chosen), tokens)
+            journal.append([asdict(done[name])])
+        advance(len(chosen))
     journal.close()
     write_text(folder, rows)
     files = [_file(folder / TEXT)]
-    if isinstance(encoding, HiddenEncoding):
-        head = _write_head(folder, _head(teacher, rows[0], pad))
+    numbers: dict[str, Any] = {}
+    if head is not None:
+        numbers = _write_head(folder, head())
         files.append(_file(folder / HEAD))
     version = importlib.metadata.version("limbeck")
     shards = [done[f"{number:05}.safetensors"] for number in range(len(parts))]
-    Manifest(version, described(encoding), origin, head, shards, files).write(folder)
+    Manifest(version, described(encoding), origin, numbers, shards, files).write(folder)
     return Cache(folder)
 
 

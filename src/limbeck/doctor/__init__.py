@@ -5,9 +5,9 @@ from pathlib import Path
 from limbeck.bench import Bench
 from limbeck.doctor import resources, rows, settings, tokens
 from limbeck.doctor.finding import Finding, refuse, say_finding
-from limbeck.doctor.server import server
+from limbeck.doctor.server import log_probs, server
 
-__all__ = ["Finding", "examine", "refuse", "say_finding", "server"]
+__all__ = ["Finding", "examine", "log_probs", "refuse", "say_finding", "server"]
 
 
 def examine(bench: Bench, output: Path, *, quick: bool = False) -> list[Finding]:

@@ -42,7 +42,8 @@ def disk(bench: Bench, output: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     student = 4 * parameters_of(bench.student.config)
     kept = int(bench.recipe.training.get("save_total_limit", DEFAULTS["save_total_limit"])) + 1
-    arms = 2 + 2 * bench.recipe.controls
+    controls = bench.recipe.controls
+    arms = 2 + (len(controls) if isinstance(controls, list) else 2 * controls)
     # A checkpoint is weights and two moments; models fine-tuned before are kept as well.
     need = 3 * student * kept + arms * student + 50 * 2**20
     for spec, side in (

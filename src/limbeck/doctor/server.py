@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from limbeck.bench import Bench
@@ -13,6 +14,7 @@ from limbeck.errors import LimbeckError
 from limbeck.recipe import ModelSpec
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+_PROBE = "The 12 cats' naïve café,\n\tif x != 3.14: 日本語  done"
 
 
 def server(bench: Bench) -> Iterator[Finding]:
@@ -20,12 +22,59 @@ def server(bench: Bench) -> Iterator[Finding]:
     spec = bench.recipe.teacher
     if spec is None or spec.server is None:
         return
-    yield from _fits(bench)
+    cached = spec.cache is not None
+    if cached and not bench.has_answers:
+        return  # it is not asked any more
     yield from _key_in_the_clear(spec.server)
+    if bench.method.imitates and not cached:
+        yield _in_training(bench)
+        return
+    yield from _fits(bench)
     try:
         yield _reached(bench, spec)
     except LimbeckError as error:
         yield Finding("server", "fail", error.what, error.where, error.mend)
+
+
+def log_probs(bench: Bench, k: int) -> Finding:
+    """Does the server show so many of the likeliest tokens, of the student's own ids?"""
+    from limbeck.engines.likeliest import Likeliest, of_completion, of_text, shown_in
+
+    spec = bench.recipe.teacher
+    assert spec is not None and spec.server is not None
+    engine = Likeliest(spec.server, spec.timeout_seconds or 60.0)
+    name, own = spec.model or "", bench.student.tokenizer(_PROBE)["input_ids"]
+    try:
+        theirs, _ = shown_in(engine.answer(of_text(name, _PROBE)))
+        if theirs.ravel().tolist() == own[1:]:
+            engine.answer(of_completion(name, own[:1], own[1:], k))
+            return Finding("server", "ok", f"{spec.server} shows the {k} likeliest tokens")
+    except LimbeckError as error:
+        return Finding("server", "fail", error.what, error.where, error.mend)
+    return Finding(
+        "server",
+        "fail",
+        f"{name} reads other token ids than the student",
+        f"{spec.server}: what it says of its tokens says nothing of the student's",
+        "take a student of the teacher's family, or learn from its text: method: seqkd",
+    )
+
+
+def _in_training(bench: Bench) -> Finding:
+    """A loss on probabilities that nobody has asked for yet."""
+    finding = log_probs(bench, 1)
+    name = bench.recipe.method["name"]
+    reads = f"the method {name} reads the teacher's probabilities"
+    if finding.status == "fail":
+        return replace(finding, what=f"{reads}, and {finding.what}")
+    return Finding(
+        "server",
+        "fail",
+        f"{reads}, and no server is asked during training",
+        "this one shows its likeliest tokens, which can be kept beforehand",
+        "limbeck cache RECIPE --output FOLDER --k 20, then limbeck distill RECIPE "
+        "teacher.cache=FOLDER",
+    )
 
 
 def _reached(bench: Bench, spec: ModelSpec) -> Finding:

@@ -3,13 +3,20 @@
 The transformers engine and the client of a server are imported where they are needed.
 """
 
-from limbeck.engines.base import Completion, Engine, Interleaved, Sampling
+from limbeck.engines.base import (
+    Capabilities,
+    Completion,
+    Engine,
+    Interleaved,
+    Sampling,
+    Scored,
+    Seed,
+)
 from limbeck.engines.patience import Patience
 from limbeck.engines.scripted import Scripted
-from limbeck.engines.text import SERVED, Capabilities, Request, Response, TextEngine, Unanswered
+from limbeck.engines.text import Request, Response, TextEngine, Unanswered
 
 __all__ = [
-    "SERVED",
     "Capabilities",
     "Completion",
     "Engine",
@@ -18,7 +25,9 @@ __all__ = [
     "Request",
     "Response",
     "Sampling",
+    "Scored",
     "Scripted",
+    "Seed",
     "TextEngine",
     "Unanswered",
 ]

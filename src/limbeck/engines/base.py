@@ -1,4 +1,4 @@
-"""The engine protocol: tokens in, tokens out."""
+"""The engine protocol: tokens in, tokens and their probabilities out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,11 +71,46 @@ class Interleaved(Completion):
         return sum(self.by_student)
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What a writer can do besides writing.
+
+    Attributes:
+        log_probs: Whether it knows the log-probability of any token after any text.
+        seed: Whether it takes a seed.
+        context: Longest text, prompt and completion together, in tokens; None where nobody knows.
+    """
+
+    log_probs: bool
+    seed: bool
+    context: int | None = None
+
+
+Seed = int | Sequence[int]
+"""One for all prompts, or one for each: then a prompt's sample does not depend on the others."""
+
+Scored = tuple[Sequence[int], Sequence[int]]
+"""A prompt and a completion, the log-probabilities of which are asked for."""
+
+
 class Engine(Protocol):
-    """Continues prompts: a model in this process, or a server."""
+    """Continues prompts, and says how likely a completion is: a model in this process."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: Seed
     ) -> list[Completion]:
         """One completion per prompt, in order; the same seed gives the same tokens."""
+        ...
+
+    def score(self, sequences: Sequence[Scored]) -> list[tuple[float, ...]]:
+        """Log-probability of each token of each completion, in nats, at temperature 1.
+
+        Raises:
+            LimbeckError: It knows none; see `capabilities`.
+        """
         ...

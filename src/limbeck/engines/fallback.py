@@ -36,6 +36,25 @@ def generate(
     return out[:, ids.shape[1] :].tolist(), watch.finish(out).tolist()
 
 
+def generate_each(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    seeds: Sequence[int],
+    pad: int,
+    ends: Sequence[int],
+    vocabulary: int | None = None,
+) -> Written:
+    """Continue prompts one by one, each with a seed of its own."""
+    tokens, log_probs = [], []
+    for prompt, seed in zip(prompts, seeds, strict=True):
+        with seeded(seed, model):
+            (own,), (its,) = generate(model, [prompt], sampling, pad, ends, vocabulary)
+        tokens.append(own)
+        log_probs.append(its)
+    return tokens, log_probs
+
+
 @torch.no_grad()
 def search(
     model: nn.Module,

@@ -12,8 +12,9 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
+from limbeck.engines.base import Capabilities
 from limbeck.engines.patience import Patience, run_to_end
-from limbeck.engines.text import SERVED, Ask, Capabilities, Request, Response, Unanswered
+from limbeck.engines.text import Ask, Request, Response, Unanswered
 from limbeck.errors import LimbeckError
 
 KEYS = ("LIMBECK_API_KEY", "OPENAI_API_KEY")
@@ -41,7 +42,7 @@ class OpenAICompatible:
     @property
     def capabilities(self) -> Capabilities:
         """See `TextEngine`."""
-        return SERVED
+        return Capabilities(log_probs=False, seed=True)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Ask]:

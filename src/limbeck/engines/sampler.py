@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from limbeck.engines.base import Sampling
+from limbeck.engines.base import Sampling, Seed
 
 # As many candidates are sorted for top-p before the whole vocabulary is: sorting 32 000 scores
 # takes longer than the rest of a small model's step.
@@ -92,11 +92,15 @@ def inverse_cdf(mass: Tensor, uniform: Tensor) -> Tensor:
     return block * size + event
 
 
-def uniforms(rows: int, steps: int, seed: int) -> Tensor:
+def uniforms(rows: int, steps: int, seed: Seed) -> Tensor:
     """A number in [0, 1) for each token, ``[rows, steps]`` float64; row i is the same for any ``rows``.
 
-    The generator is one of its own: the training's random numbers stay as they are.
+    With a seed for each row, it depends on that seed alone. The generator is one of its own: the
+    training's random numbers stay as they are.
     """
+    if not isinstance(seed, int):
+        each = [uniforms(1, steps, own) for own in seed]
+        return torch.cat(each) if each else torch.empty((0, steps), dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     return torch.rand((rows, steps), generator=generator, dtype=torch.float64)
 

@@ -8,26 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from limbeck.data import Message
+from limbeck.engines.base import Capabilities
 
 _CUT = (None, "length", "content_filter", "tool_calls", "function_call")
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What a writer can do besides writing.
-
-    Attributes:
-        log_probs: Whether it shows the distribution of every token, as a loss on probabilities
-            reads it.
-        seed: Whether it takes a seed.
-    """
-
-    log_probs: bool
-    seed: bool
-
-
-SERVED = Capabilities(log_probs=False, seed=True)
-"""Of any OpenAI-compatible server: none tells more than a few of the likeliest tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +95,7 @@ Ask = Callable[[Request], Awaitable[Response]]
 
 
 class TextEngine(Protocol):
-    """Answers requests: anything behind an API."""
+    """Answers requests: anything behind an API, or a model in this process that is used like one."""
 
     @property
     def capabilities(self) -> Capabilities:

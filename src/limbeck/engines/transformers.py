@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from torch import nn
 
-from limbeck.engines import fallback
-from limbeck.engines.base import Completion, Sampling
+from limbeck.engines import fallback, scoring
+from limbeck.engines.base import Capabilities, Completion, Sampling, Scored, Seed
 from limbeck.engines.batches import in_batches
 from limbeck.engines.decode import Written, can_decode, cut, decode
 from limbeck.engines.sampler import uniforms
 from limbeck.engines.weights import Weights, evaluating, weights_of, whole
+from limbeck.targets import causal_lm
 
 
 class TransformersEngine:
@@ -18,7 +19,8 @@ class TransformersEngine:
 
     Prompts are sorted by length, so that a batch pads little, and padded on the left once. The
     random numbers of a prompt depend on the seed and on its place among the prompts, not on the
-    batch that it falls into.
+    batch that it falls into; with a seed for each prompt, on that alone. A model that only its own
+    ``generate`` can drive then samples prompt by prompt, because it draws for a batch as a whole.
 
     Args:
         model: A transformers causal language model, or a context manager factory that yields one
@@ -38,8 +40,21 @@ class TransformersEngine:
         self.weights = weights_of(model)
         self.pad, self.eos, self.vocabulary = pad, sorted(eos), vocabulary
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `Engine.capabilities`."""
+        with self.weights() as model:
+            config = causal_lm(model).config.get_text_config()
+        context = getattr(config, "max_position_embeddings", None)
+        return Capabilities(log_probs=True, seed=True, context=context)
+
+    def score(self, sequences: Sequence[Scored]) -> list[tuple[float, ...]]:
+        """See `Engine.score`."""
+        with self.weights() as model, evaluating(whole(model)):
+            return scoring.score(model, sequences, self.pad, self.vocabulary)
+
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: Seed
     ) -> list[Completion]:
         """See `Engine.generate`."""
         if sampling.num_beams > 1:
@@ -68,7 +83,7 @@ class TransformersEngine:
 
     @contextlib.contextmanager
     def _writer(
-        self, model: nn.Module, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int
+        self, model: nn.Module, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: Seed
     ) -> Iterator[Callable[[list[int]], Written]]:
         """What continues the prompts of the given numbers."""
         rest = (self.pad, self.eos, self.vocabulary)
@@ -77,8 +92,12 @@ class TransformersEngine:
             yield lambda chunk: decode(
                 model, [prompts[i] for i in chunk], sampling, numbers[chunk], *rest
             )
-        else:
-            with fallback.seeded(seed, model):
+        elif isinstance(seed, int) or sampling.temperature == 0:
+            with fallback.seeded(seed if isinstance(seed, int) else 0, model):
                 yield lambda chunk: fallback.generate(
                     model, [prompts[i] for i in chunk], sampling, *rest
                 )
+        else:
+            yield lambda chunk: fallback.generate_each(
+                model, [prompts[i] for i in chunk], sampling, [seed[i] for i in chunk], *rest
+            )

@@ -55,7 +55,8 @@ def open_cache(bench: Bench) -> Cache | None:
             where=f"teacher.cache: {cache.folder}",
             mend=_MENDS[method.needs],
         )
-    teacher = recipe.teacher if recipe.teacher.has_weights else None
+    spec = recipe.teacher
+    teacher = spec if spec.has_weights or spec.server is not None else None
     refuse_difference(cache, bench, teacher)
     if rank() == 0:
         check_files(cache)

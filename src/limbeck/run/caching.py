@@ -4,11 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.bench import Bench, open_bench
-from limbeck.caching import Cache, Encoding, Verified, check_files, choose, recompute, write_cache
+from limbeck.caching import (
+    Cache,
+    Encoding,
+    TopKEncoding,
+    Verified,
+    check_files,
+    choose,
+    recompute,
+    write_cache,
+)
 from limbeck.caching.encodings import described
 from limbeck.caching.manifest import FILE
 from limbeck.console import say
-from limbeck.doctor import examine, refuse
+from limbeck.doctor import examine, log_probs, refuse
 from limbeck.engines.special_tokens import pad_id
 from limbeck.errors import RequestError
 from limbeck.models import matmul_precision
@@ -17,6 +26,9 @@ from limbeck.recipe import Recipe
 from limbeck.run.cached import judged, refuse_difference
 from limbeck.run.folder import RunFolder
 from limbeck.run.origin import origin_of
+from limbeck.run.served import ServedLab, ServedTeacher
+from limbeck.run.shown import ask_again, write_shown
+from limbeck.run.teacher import precision_of
 from limbeck.run.text import RoundLab
 
 
@@ -53,6 +65,9 @@ def make_cache(recipe: Recipe, output: Path | None, wish: Wish, fresh: bool = Fa
     encoding = _encoding(bench, wish)
     if (folder / FILE).exists() and not fresh:
         _same_encoding(Cache(folder.path), encoding)
+    served = _served(folder, bench)
+    if served is not None:
+        refuse([log_probs(bench, wish.k)])
     _say_size(bench, encoding)
     from limbeck.run.distill import hashes_of  # the Trainer takes seconds to import
     from limbeck.run.teacher import TeacherStage
@@ -62,10 +77,14 @@ def make_cache(recipe: Recipe, output: Path | None, wish: Wish, fresh: bool = Fa
         teacher.prepare()
         if rank() == 0:
             text = folder / "rounds" / "000"
-            rows = judged(bench, RoundLab(bench, text, teacher))
-            origin = origin_of(bench, teacher.prepared)
-            pad = pad_id(bench.student.tokenizer)
-            write_cache(folder.path, rows, teacher.judge, encoding, origin, pad)
+            lab = (RoundLab if served is None else ServedLab)(bench, text, teacher)
+            rows, origin = judged(bench, lab), origin_of(bench, teacher.prepared)
+            if served is not None:
+                assert isinstance(encoding, TopKEncoding)
+                write_shown(folder.path, rows, served, encoding, origin)
+            else:
+                pad = pad_id(bench.student.tokenizer)
+                write_cache(folder.path, rows, teacher.judge, encoding, origin, pad)
         wait_for_everyone()
     return Cache(folder.path)
 
@@ -85,9 +104,17 @@ def verify_cache(recipe: Recipe, output: Path | None) -> tuple[Cache, Verified]:
     teacher = TeacherStage(RunFolder(folder), bench)
     refuse_difference(cache, bench, teacher.prepared)
     check_files(cache)
+    served = _served(RunFolder(folder), bench)
+    if served is not None:
+        return cache, ask_again(cache, served, recipe.seed)
     with matmul_precision(recipe.matmul_precision):
         pad = pad_id(bench.student.tokenizer)
         return cache, recompute(cache, teacher.judge, pad, seed=recipe.seed)
+
+
+def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
+    spec = bench.recipe.teacher
+    return ServedTeacher(folder, bench) if spec is not None and spec.server is not None else None
 
 
 def _folder(recipe: Recipe, output: Path | None) -> Path:
@@ -118,29 +145,34 @@ def _without_cache(recipe: Recipe, folder: Path) -> Recipe:
             where="method.lmbda",
             mend="set method.lmbda=0, or train with the teacher itself",
         )
-    if teacher is None or not teacher.has_weights:
+    if teacher is None or not (teacher.has_weights or teacher.server):
         raise RequestError(
-            "a cache is computed, and checked, with the teacher's weights",
+            "a cache is computed, and checked, with the teacher's weights or by its server",
             where="teacher",
-            mend="add teacher.model: a hub id or folder",
+            mend="add teacher.model: a hub id or folder, or its name at teacher.server",
         )
     teacher = teacher.model_copy(update={"cache": None})
     return recipe.model_copy(update={"teacher": teacher, "output": str(folder)})
 
 
 def _encoding(bench: Bench, wish: Wish) -> Encoding:
-    assert bench.teacher is not None and bench.recipe.teacher is not None
-    config = bench.teacher.config
-    stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
-    wanted, sft = bench.recipe.teacher.dtype, bench.recipe.teacher.sft
-    precision = "float32" if sft else stored if wanted in (None, "auto") else str(wanted)
+    assert bench.recipe.teacher is not None
+    if bench.recipe.teacher.server is not None and wish.encoding.partition("-")[0] != "topk":
+        raise RequestError(
+            "a server shows its likeliest tokens, and nothing else of what it computes",
+            where=f"--encoding {wish.encoding}",
+            mend="use --encoding topk, or a teacher that is loaded here",
+        )
+    width, precision = 0, "float32"  # a server shows no hidden states
+    if bench.teacher is not None:
+        width, precision = bench.teacher.config.get_text_config().hidden_size, precision_of(bench)
     return choose(
         wish.encoding,
         k=wish.k,
         samples=wish.samples,
         exact=wish.exact,
         vocabulary=len(bench.student.tokenizer),
-        width=config.get_text_config().hidden_size,
+        width=width,
         precision=precision,
     )
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,10 @@ from limbeck.models import file_hash, place
 from limbeck.recipe import ModelSpec
 
 _PROBE = "The 12 cats' naïve café,\n\tif x != 3.14: 日本語 <|end|>  done"
-_GENERATION = ("max_new_tokens", "temperature", "top_p", "top_k", "num_beams")
+_GENERATION = (
+    "max_new_tokens", "temperature", "top_p", "top_k", "num_beams", "num_return_sequences",
+    "only_correct",
+)  # fmt: skip
 _WORDS = {"model", "adapter", "cache", "sft", "lora", "tokenizer"}
 
 
@@ -34,8 +36,9 @@ def origin_of(bench: Bench, teacher: ModelSpec | None) -> Origin:
         "method.source": "teacher" if writes else "data",
     }
     if writes:
-        sampling = asdict(recipe.generation.sampling())
-        settings |= {f"generation.{name}": sampling[name] for name in _GENERATION}
+        settings |= {f"generation.{name}": getattr(recipe.generation, name) for name in _GENERATION}
+        if recipe.generation.only_correct:
+            settings["data.verifier"] = recipe.data.verifier
     rows = bench.sequences["train"]
     return Origin(
         teacher={} if teacher is None else _teacher(teacher, recipe.seed),
@@ -48,7 +51,12 @@ def origin_of(bench: Bench, teacher: ModelSpec | None) -> Origin:
 
 
 def _teacher(spec: ModelSpec, seed: int) -> dict[str, str]:
-    """A hash of the weights' files; of words, for a hub id and for weights that are drawn here."""
+    """A hash of the weights' files; of words, for a hub id and for weights that are drawn here.
+
+    Of a model behind a server, of its name there: the server may move.
+    """
+    if spec.server is not None:
+        return {"name": spec.model or "", "hash": _of("served", spec.model)}
     whole = hashlib.blake2b(digest_size=16)
     words = spec.model_dump(mode="json", exclude=_WORDS, exclude_defaults=True)
     whole.update(json.dumps(words, sort_keys=True).encode())

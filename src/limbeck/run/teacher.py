@@ -1,12 +1,17 @@
 """The teacher of a run: fine-tuned if the recipe asks for it, loaded once, shared by all arms."""
 
+import gc
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from limbeck.bench import Bench
 from limbeck.caching import Cache, CachedTeacher
+from limbeck.engines import Engine
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
+from limbeck.engines.vllm import VLLMEngine
 from limbeck.errors import RequestError
 from limbeck.models import checkpoints, device, fingerprint, load_model, place
 from limbeck.recipe import ModelSpec
@@ -70,6 +75,7 @@ class TeacherStage:
     @cached_property
     def model(self) -> Any:
         """The teacher's weights, frozen."""
+        self.rest()
         spec = self.prepared
         model = load_model(spec, "teacher", self._side.tokenizer, self._seed, "auto")
         check_head(model, "teacher")
@@ -81,10 +87,33 @@ class TeacherStage:
         return ModelTeacher(self.model, len(self.bench.student.tokenizer))
 
     @cached_property
-    def engine(self) -> TransformersEngine:
+    def engine(self) -> Engine:
         """The teacher as something that writes."""
-        tokenizer = self._side.tokenizer
-        return TransformersEngine(self.model, pad_id(tokenizer), self._side.ends, len(tokenizer))
+        tokenizer, ends = self._side.tokenizer, self._side.ends
+        if self.bench.recipe.generation.engine == "transformers":
+            return TransformersEngine(self.model, pad_id(tokenizer), ends, len(tokenizer))
+        # vLLM refuses to start where the memory that it plans for is taken.
+        for name in ("model", "judge"):
+            self.__dict__.pop(name, None)
+        gc.collect()
+        torch.cuda.empty_cache()
+        spec = self.prepared
+        return VLLMEngine(
+            place(spec) or "",
+            ends,
+            len(tokenizer),
+            dtype=precision_of(self.bench),
+            context=self._longest,
+            revision=spec.revision,
+            trust_remote_code=spec.trust_remote_code,
+        )
+
+    def rest(self) -> None:
+        """Give back the memory of an engine that holds the GPU; asked again, it starts again."""
+        engine = self.__dict__.get("engine")
+        if isinstance(engine, VLLMEngine):
+            engine.close()
+            del self.engine
 
     def beside(self, student: Any) -> tuple[Any, Teacher]:
         """A teacher for this student to imitate.
@@ -143,6 +172,14 @@ class TeacherStage:
         return spec.sft is None or spec.sft.data is None
 
     @property
+    def _longest(self) -> int:
+        """Of a prompt and what is written after it, in tokens."""
+        recipe = self.bench.recipe
+        new = max(recipe.generation.max_new_tokens, recipe.evaluate.max_new_tokens or 0)
+        wanted = self.bench.max_length + new
+        return min(wanted, self._side.context or wanted)
+
+    @property
     def _side(self) -> Any:
         assert self.bench.teacher is not None
         return self.bench.teacher
@@ -150,3 +187,13 @@ class TeacherStage:
     @property
     def _seed(self) -> int:
         return seed_for("teacher", self.bench.recipe.seed)
+
+
+def precision_of(bench: Bench) -> str:
+    """Of the teacher's weights in memory."""
+    spec, side = bench.recipe.teacher, bench.teacher
+    assert spec is not None and side is not None
+    stored = str(getattr(side.config, "dtype", None) or "float32").removeprefix("torch.")
+    if spec.sft is not None:
+        return "float32"
+    return stored if spec.dtype in (None, "auto") else str(spec.dtype)
