@@ -8,8 +8,12 @@ from . import words
 
 Results = Mapping[str, Any]
 
-# The order in which arms are read: the goal, the start, the rival, the student, the controls.
-ORDER = ("teacher", "before", "sft", "student", "control_gold", "control_labelled")
+# The order in which arms are read: the goal, the start, the rivals, the student, the controls.
+ORDER = (
+    *("teacher", "before", "sft", "one_shot", "student"),
+    *("control_gold", "control_labelled"),
+    *("control_longer", "control_resample", "control_blind", "control_shuffled"),
+)
 SIGNIFICANT = 0.05
 
 

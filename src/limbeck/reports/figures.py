@@ -1,4 +1,4 @@
-"""The figures of a report: each an SVG with its numbers beside it, in Okabe and Ito's colours."""
+"""The figures of a report: each an SVG with its numbers beside it, a colour for each arm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from .facts import Metric, Results, arms, contrast, estimate, label, score
 from .sections import MODEL, Column, Table
 from .svg import INK, canvas, in_style, inline_svg
 
-# Readable on white and on black, and apart for readers who see fewer colours.
+# Readable on white and on black, and apart for readers who see fewer colours: those of Okabe and
+# Ito, then olive, violet, pale green and magenta, as far from them and from one another as there is.
 COLOURS = {
     "teacher": "#0072B2",
     "before": "#808080",
@@ -21,6 +22,11 @@ COLOURS = {
     "student": "#D55E00",
     "control_gold": "#CC79A7",
     "control_labelled": "#56B4E9",
+    "one_shot": "#E69F00",
+    "control_longer": "#606000",
+    "control_resample": "#7830D8",
+    "control_blind": "#8BBF8B",
+    "control_shuffled": "#A81878",
 }
 WIDTH = 380  # CSS pixels: a phone shows it nearly full size, a desk enlarges it a little
 

@@ -7,7 +7,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import curves, figures, ledger, path, sections, words
+from . import curves, figures, ledger, path, round_figures, rounds, sections, words
 from .facts import Results, arms, better, contrast, label, primary, recovered, score
 from .verdict import verdict
 
@@ -62,6 +62,14 @@ def _view(results: Results) -> dict[str, Any]:
         "outcome": sections.outcome(results),
         "outcome_figures": [chart for chart in charts if chart],
         "comparisons": sections.comparisons(results),
+        "rounds": rounds.table(results),
+        "rounds_figures": [
+            drawn
+            for drawn in (round_figures.accuracy(results), round_figures.errors(results))
+            if drawn
+        ],
+        "rewritten": rounds.examples(results),
+        "tag_colours": round_figures.TAG_COLOURS,
         "fidelity": sections.fidelity(results),
         "fidelity_figures": figures.agreement(results),
         "training": sections.training(results),
@@ -106,6 +114,11 @@ def _tiles(results: Results) -> list[tuple[str, str, str]]:
         if over:
             text = f"{metric.unit}, {words.p_value(over.p)}"
             tiles.append(("Against SFT", metric.write_difference(over.difference), text))
+        over_one_shot = contrast(results, "student", "one_shot", metric)
+        if over_one_shot:
+            text = f"{metric.unit}, {words.p_value(over_one_shot.p)}"
+            difference = metric.write_difference(over_one_shot.difference)
+            tiles.append(("Against one-shot", difference, text))
         share = recovered(results, metric)
         if share is not None and over and better(over, metric):
             written = f"{100 * share:.0f}%".replace("-", words.MINUS)

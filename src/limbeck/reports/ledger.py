@@ -12,12 +12,19 @@ Pairs = list[tuple[str, str]]
 def text(results: Results) -> Pairs:
     """How much of the training text had a label, and how much came from teacher or student."""
     found = results.get("text") or {}
+    # Most runs can have neither: one answer to each prompt, and nothing is verified.
+    rare = ("wrong", "duplicates")
     return _present(
-        found,
+        {key: value for key, value in found.items() if value or key not in rare},
         ("prompts", "Training prompts", words.count),
         ("labelled", "with a label of their own", words.count),
         ("answered_by_teacher", "answered by the teacher", words.count),
+        ("answers", "answers it gave", words.count),
         ("finished", "teacher answers that ended by themselves", words.count),
+        ("kept", "teacher answers that are kept for training", words.count),
+        ("unfinished", "left out: cut at the length limit", words.count),
+        ("wrong", "left out: the verifier says they are wrong", words.count),
+        ("duplicates", "left out: said before to the same prompt", words.count),
         ("correct", "teacher answers that are right", words.percent),
         ("on_policy_tokens", "tokens the student wrote for training", words.count),
         ("tokens_generated", "tokens generated in all", words.count),

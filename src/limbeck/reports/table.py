@@ -7,20 +7,26 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from . import sections
+from . import rounds, sections
 from .facts import Results, label
 from .verdict import verdict
 
 
 def print_report(results: Results, console: Console) -> None:
-    """Print outcome, comparisons, fidelity and training of a run as tables, then its verdict.
+    """Print outcome, comparisons, rounds, fidelity and training as tables, then the verdict.
 
     Args:
         results: The contents of ``results.json``; sections that are missing are left out.
         console: Where to print.
     """
     student = label(results, "student")
-    for section in (sections.outcome, sections.comparisons, sections.fidelity, sections.training):
+    for section in (
+        sections.outcome,
+        sections.comparisons,
+        rounds.table,
+        sections.fidelity,
+        sections.training,
+    ):
         table = section(results)
         if table is not None:
             _print(table, student, console)

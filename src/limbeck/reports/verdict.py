@@ -13,14 +13,16 @@ from .facts import (
     recovered,
     score,
 )
+from .feedback import feedback
 
 
 def verdict(results: Results) -> str:
-    """Two or three plain sentences on a run, for an engineer who has to decide.
+    """A few plain sentences on a run, for an engineer who has to decide.
 
     The first says whether the student beats SFT on the same items (difference, interval, p, n,
     steps) and how much of the gap to the teacher it recovered. The rest says where the gain comes
-    from, as far as the controls tell, or what the test could not have seen.
+    from, as far as the controls tell, or what the test could not have seen; and, of a method with
+    feedback, whether that beat one-shot rationales.
 
     Args:
         results: The contents of ``results.json``; only models and evaluation are needed.
@@ -32,9 +34,14 @@ def verdict(results: Results) -> str:
         )
     over_sft = contrast(results, "student", "sft", metric)
     if over_sft is None:
-        return _without_baseline(results, metric)
-    first = f"{_against_sft(results, metric, over_sft)}{_near_teacher(results, metric, over_sft)}."
-    return f"{first} {_second(results, metric, over_sft)}".strip()
+        sentences = [_without_baseline(results, metric)]
+    else:
+        against, near = (
+            _against_sft(results, metric, over_sft),
+            _near_teacher(results, metric, over_sft),
+        )
+        sentences = [f"{against}{near}.", _second(results, metric, over_sft)]
+    return " ".join(filter(None, (*sentences, feedback(results, metric))))
 
 
 def _against_sft(results: Results, metric: Metric, over: Contrast) -> str:

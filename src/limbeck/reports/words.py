@@ -89,6 +89,12 @@ def duration(seconds: Number) -> str:
     return _shown(seconds, write)
 
 
+def listed(parts: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def span(low: Number, high: Number, write: Callable[[Number], str]) -> str:
     """An interval in words, ``85.1 to 90.7%``: a dash would read as a minus."""
     if not (known(low) and known(high)):
