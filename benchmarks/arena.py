@@ -36,7 +36,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "kd, teacher's text": {"name": "kd", "source": "teacher"},
     "opd, sampled": {"name": "opd", "estimator": "sampled"},
 }
-CONTESTANTS = {name: {"name": name} for name in METHODS if name != "custom"} | VARIANTS
+# `undo` trains anew in each round, with solutions that answer a learner: see `benchmarks.undo`.
+ELSEWHERE = ("custom", "undo")
+CONTESTANTS = {name: {"name": name} for name in METHODS if name not in ELSEWHERE} | VARIANTS
 
 
 def preparation(seed: int, folder: Path) -> dict[str, Any]:

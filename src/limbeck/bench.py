@@ -1,6 +1,7 @@
 """The workbench: what a recipe refers to, opened and tokenised, before any weight is loaded."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from limbeck.data import DataSpec, Example, Examples, Kind, Sequence, load_examples, tokenise
@@ -74,6 +75,15 @@ class Bench:
         """Whether held-out rows can be scored by their answer."""
         return self.examples.kind == "pairs" and self.examples.verify is not None
 
+    def completed(self, rows: list[Example], texts: list[str]) -> list[Sequence]:
+        """Rows as data with these completions would have them, end of sequence included.
+
+        Without a limit on their length: an answer that is too long is left out, not cut.
+        """
+        done = [replace(e, completion=text) for e, text in zip(rows, texts, strict=True)]
+        kind, data = self.examples.kind, self.recipe.data
+        return ids(done, kind, data, self.student, sys.maxsize)[0]
+
     def for_teacher(self, split: Split) -> list[Sequence]:
         """A split in the teacher's own ids."""
         if self.one_tokenizer:
@@ -96,6 +106,8 @@ def open_bench(recipe: Recipe) -> Bench:
     """
     method = recipe.build_method()
     examples = load_examples(recipe.data)
+    if recipe.generation.only_correct:
+        _refuse_unverifiable(examples.train)
     own = load_tokenizer(recipe.student, "student")
     there = recipe.teacher if recipe.teacher and recipe.teacher.has_weights else None
     its = load_tokenizer(there, "teacher") if there else None
@@ -118,6 +130,19 @@ def open_bench(recipe: Recipe) -> Bench:
             getattr(examples, split), examples.kind, recipe.data, student, max_length
         )
     return Bench(recipe, method, examples, student, teacher, max_length, sequences, counts)
+
+
+def _refuse_unverifiable(train: list[Example]) -> None:
+    """Where nothing can be said of an answer, it should not be paid for."""
+    missing = sum(e.answer is None for e in train)
+    if missing:
+        raise RequestError(
+            f"{missing:,} of {len(train):,} training rows have no answer that the teacher's could be "
+            "compared with",
+            where="generation.only_correct",
+            mend="give rows with an answer (data.columns says which column that is), or leave "
+            "only_correct out",
+        )
 
 
 def same_tokenizer(a: Any, b: Any) -> bool:

@@ -157,6 +157,12 @@ CASES = {
         2,
         ["another generation.temperature", "1.0", "0.5"],
     ),
+    "another number of answers": (
+        None,
+        ("distill", "text.yaml", "teacher.cache=hidden", "generation.num_return_sequences=2"),
+        2,
+        ["another generation.num_return_sequences", "was 1 and is now 2"],
+    ),
     "other data": (
         other_data,
         (*DISTILL, "teacher.cache=topk"),

@@ -110,7 +110,7 @@ def test_another_vocabulary(no_model, method):
     tokenizer.add_tokens(["<more>"])
     tokenizer.save_pretrained(no_model / "other")
     teacher = {"config": MODEL, "tokenizer": "other"}
-    words = ["103 ids for the student, 104", "reads text only: seqkd\n"]
+    words = ["103 ids for the student, 104", "reads text only: seqkd, undo\n"]
     refused(no_model, {"method": method, "teacher": teacher}, words)
 
 

@@ -4,6 +4,17 @@ import dataclasses
 
 from limbeck.data.batch import Author, Sequence
 from limbeck.engines import Completion, Interleaved
+from limbeck.methods import Rationale
+
+
+class Explains:
+    """A teacher with one solution."""
+
+    def solve(self, rows, again=False):
+        return {i: Rationale("its solution", "first") for i in rows}
+
+    def text(self, rationales):
+        return [Sequence((2,), (4, 1), Author.TEACHER, i) for i in rationales]
 
 
 class Answers:
@@ -11,6 +22,7 @@ class Answers:
 
     round = 0
     checkpoints = 2
+    tutor = Explains()
 
     def prompts(self):
         return [Sequence((2,))]

@@ -12,6 +12,7 @@ from limbeck.methods import (
     SKD,
     TAID,
     TVD,
+    UNDO,
     DistiLLM,
     DPKDToken,
     ImitKD,
@@ -48,7 +49,7 @@ def agrees(method, name, equation, **how):
     check(grad, expected)
 
 
-@pytest.mark.parametrize("method", [SFT(), SeqKD()], ids=["sft", "seqkd"])
+@pytest.mark.parametrize("method", [SFT(), SeqKD(), UNDO()], ids=["sft", "seqkd", "undo"])
 def test_likelihood(method):
     """-log q(y), and q - onehot(y)."""
     terms, grad = run(method)

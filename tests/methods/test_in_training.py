@@ -25,6 +25,7 @@ from limbeck.methods import (
     SKD,
     TAID,
     TVD,
+    UNDO,
     DistiLLM,
     DistiLLM2,
     DPKDToken,
@@ -41,6 +42,7 @@ SECOND = Round(1, 3, {"value": {"m_teacher": 0.02, "m_student": 0.015}, "moving"
 CASES = {
     "sft": SFT(),
     "seqkd": SeqKD(),
+    "undo": UNDO(),
     "kd": KD(lmbda=0.4, temperature=2.0),
     "revkd": RevKD(),
     "jsd": JSD(beta=0.3),

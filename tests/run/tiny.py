@@ -112,26 +112,30 @@ def _terms(curve):
     return [{k: v for k, v in point.items() if k != "loss"} for point in curve]
 
 
-def work(mapping, kill=None):
+def work(mapping, kill=None, command="distill"):
     """Run a recipe in this process, on one thread.
 
     Args:
         mapping: The recipe.
         kill: ``(place, word, count)``: die, as by ``kill -9``, at the count-th call of the function
             at that place (``module:Class.function``) that has the word among its arguments.
+        command: What is done with the recipe, ``distill``, ``generate`` or ``refine``.
     """
     import torch
 
     from limbeck.console import console
     from limbeck.recipe import parse_recipe
     from limbeck.run import distill
+    from limbeck.run.generating import generate
+    from limbeck.run.refining import refine
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     console.quiet = True
     torch.set_num_threads(1)
     if kill is not None:
         _die_at(*kill)
-    return distill(parse_recipe(mapping))
+    commands = {"distill": distill, "generate": generate, "refine": refine}
+    return commands[command](parse_recipe(mapping))
 
 
 def invoke(*arguments):
@@ -153,14 +157,14 @@ def invoke(*arguments):
         transformers.logging.set_verbosity(verbosity)
 
 
-def start(mapping, kill=None):
+def start(mapping, kill=None, command="distill"):
     """A process that runs a recipe; started, and as easy to kill as any.
 
     A server that has imported everything forks it, so that it takes no ten seconds to begin.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["limbeck.run", "limbeck.training", "peft"])
-    child = context.Process(target=work, args=(mapping, kill))
+    child = context.Process(target=work, args=(mapping, kill, command))
     child.start()
     return child
 

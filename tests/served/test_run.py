@@ -180,7 +180,7 @@ def refused(server, output, **changes):
     return error
 
 
-@pytest.mark.parametrize("method", ["kd", "gkd", "distillm2", "skd", {"name": "custom"}])
+@pytest.mark.parametrize("method", ["gkd", "distillm2", "skd", {"name": "kd", "temperature": 2.0}])
 def test_a_method_that_reads_probabilities_is_refused(server, tmp_path, method):
     error = refused(server, tmp_path, method=method, generation=None)
     assert "probabilities" in error.what and "seqkd" in error.mend
@@ -196,7 +196,6 @@ def test_a_method_that_reads_probabilities_is_refused(server, tmp_path, method):
         ({"teacher": {"model": None}}, "teacher.model"),
         ({"teacher": {"dtype": "bfloat16"}}, "teacher.dtype"),
         ({"teacher": {"sft": {}}}, "teacher.sft"),
-        ({"teacher": {"cache": "folder"}}, "teacher.cache"),
         ({"teacher": {"budget": {"money": 1.0}}}, "teacher.budget.money"),
         ({"teacher": {"model": "x", "server": None, "budget": {"tokens": 5}}}, "teacher.budget"),
         ({"student__server": "http://host/v1"}, "student.server"),

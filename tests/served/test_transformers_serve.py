@@ -1,14 +1,5 @@
 """The same client against a server that is nobody's double: ``transformers serve``."""
 
-import importlib.util
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -20,14 +11,9 @@ from limbeck.engines.transformers import TransformersEngine
 from limbeck.run.distill import check
 from run.tiny import DATA, MODEL, request, work, write
 from served.test_run import SHORT
+from served.transformers_server import needs_server, served_by_transformers
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")),
-        reason="transformers serve needs fastapi and uvicorn",
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_server]
 
 
 @pytest.fixture(scope="module")
@@ -45,32 +31,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(model, tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = "from transformers.cli.transformers import main; main()"
-    words = ["serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    log = tmp_path_factory.mktemp("log") / "serve.txt"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    with log.open("w") as stream:
-        child = subprocess.Popen(
-            [sys.executable, "-c", start, *words],
-            stdout=stream,
-            stderr=stream,
-            env=environment,
-        )
-    try:
-        for _ in range(600):
-            assert child.poll() is None, log.read_text()[-2000:]
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        child.send_signal(signal.SIGINT)
-        child.wait(timeout=20)
+    with served_by_transformers(model, tmp_path_factory.mktemp("log")) as url:
+        yield url
 
 
 def test_greedy_answers_are_those_of_the_model_itself(url, model):

@@ -10,7 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from limbeck.cli.arguments import Debug, Json, Overrides, Quiet, RecipeFile
 from limbeck.cli.guard import guarded
+from limbeck.cli.refining import refine
+from limbeck.cli.transfer import transfer
+from limbeck.cli.writing import generate
 from limbeck.ranks import leave
 
 app = typer.Typer(
@@ -25,17 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file; see examples/.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE]...", help="Change keys of the recipe, e.g. training.learning_rate=1e-4"
-    ),
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 @app.command()
@@ -137,6 +130,11 @@ def sft(
         prepared = prepare(request, fresh=fresh)
         if rank() == 0:
             show_prepared(prepared)
+
+
+app.command()(generate)
+app.command()(refine)
+app.command()(transfer)
 
 
 @app.command()

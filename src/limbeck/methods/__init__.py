@@ -1,8 +1,9 @@
 """One file per paper. The key is the name in recipes."""
 
 from limbeck.methods.abkd import ABKD
+from limbeck.methods.about import Choices, Deviation, Paper
 from limbeck.methods.akl import AKL
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.methods.base import Method, Step
 from limbeck.methods.cd import CD
 from limbeck.methods.custom import Custom
 from limbeck.methods.distillm import DistiLLM
@@ -14,7 +15,7 @@ from limbeck.methods.gkd import GKD
 from limbeck.methods.imitkd import ImitKD
 from limbeck.methods.jsd import JSD
 from limbeck.methods.kd import KD
-from limbeck.methods.lab import Lab
+from limbeck.methods.lab import Lab, Rationale, Rationales, Tutor
 from limbeck.methods.minillm import MiniLLM
 from limbeck.methods.opd import OPD
 from limbeck.methods.revkd import RevKD
@@ -24,10 +25,12 @@ from limbeck.methods.sft import SFT
 from limbeck.methods.skd import SKD
 from limbeck.methods.taid import TAID
 from limbeck.methods.tvd import TVD
+from limbeck.methods.undo import UNDO
 
 METHODS: dict[str, type[Method]] = {
     "sft": SFT,
     "seqkd": SeqKD,
+    "undo": UNDO,
     "kd": KD,
     "revkd": RevKD,
     "jsd": JSD,
@@ -66,6 +69,7 @@ __all__ = [
     "SKD",
     "TAID",
     "TVD",
+    "UNDO",
     "Choices",
     "Custom",
     "DPKDToken",
@@ -77,7 +81,10 @@ __all__ = [
     "Method",
     "MiniLLM",
     "Paper",
+    "Rationale",
+    "Rationales",
     "RevKD",
     "SeqKD",
     "Step",
+    "Tutor",
 ]

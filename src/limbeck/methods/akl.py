@@ -7,7 +7,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Tokens
 from limbeck.divergences import adaptive_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step, Text
 
 
 @final

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 from torch import Tensor
 
 from limbeck.data.batch import Scored, Sequence, Tokens
+from limbeck.methods.about import Choices, Deviation, Paper
 from limbeck.methods.lab import Lab
 from limbeck.schedules import Moment, Schedule, State, highest, lowest
 from limbeck.sources import Sources, seed_for
@@ -25,45 +26,8 @@ Cost = Literal[
     "both write once a round",
     "the student writes at each step",
     "both write at each step",
+    "the teacher rewrites once a round",
 ]
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from, and what was measured there."""
-
-    title: str
-    url: str
-    measured: str = ""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """The five choices a method makes, and what moves them, in plain words."""
-
-    source: str
-    target: str
-    divergence: str
-    weight: str = "1"
-    reduction: str = "tokens of the global batch"
-    schedule: str = "none"
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """One thing that released code does otherwise than the paper.
-
-    Attributes:
-        code: Whose.
-        does: What it does.
-        here: What is done here.
-        option: The option that reproduces the code, where there is one.
-    """
-
-    code: str
-    does: str
-    here: str
-    option: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,8 +82,9 @@ class Method(abc.ABC):
             ``"sequences"`` over each sequence first.
         imitates: Whether the loss asks the teacher for its distribution.
         looks: Whether `look` is to be called.
-        keeps_best: Whether the student of the best round is kept (by the likelihood of the
-            validation text), instead of that of the last.
+        keeps_best: Whether the student of the best round is kept (by the problems that it is
+            examined on, or else by the likelihood of the validation text), instead of that of the
+            last.
         settled: Fields that are settled before training begins, and cannot move.
     """
 
@@ -162,6 +127,16 @@ class Method(abc.ABC):
     @property
     def needs_path(self) -> bool:
         """Whether the teacher must come with the checkpoints of its fine-tuning."""
+        return False
+
+    @property
+    def tutors(self) -> bool:
+        """Whether the teacher explains to this student, who is examined after each round."""
+        return False
+
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether each round trains the student that the run began with, not the last round's."""
         return False
 
     @property
@@ -208,6 +183,14 @@ class Method(abc.ABC):
             checkpoints: How many the teacher's path has; 0 where there is no path.
         """
         return 1
+
+    def goes_on(self, accuracies: Rows[float]) -> bool:
+        """Whether another round is worth it.
+
+        Args:
+            accuracies: Of the student after each round, on the problems that it is examined on.
+        """
+        return True
 
     def prepare(self, lab: Lab) -> list[Sequence]:
         """The text of a round: the data's own, the teacher's answers, or prompts to be answered."""

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from limbeck import divergences as d
 from limbeck.data.batch import Author, Sequence, Tokens
-from limbeck.methods.base import Choices, Method, Paper, Step, need_at
+from limbeck.methods.about import Choices, Paper
+from limbeck.methods.base import Method, Step, need_at
 from limbeck.schedules import highest, lowest
 from limbeck.sources import Sources
 from limbeck.targets import Need

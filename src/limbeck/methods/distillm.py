@@ -10,7 +10,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import skew_kl, skew_reverse_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step, Text
 from limbeck.schedules import ValidationDriven, highest, lowest, moving
 from limbeck.sources import Sources
 

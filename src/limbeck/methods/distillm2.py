@@ -10,7 +10,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Author, Scored, Sequence, Tokens
 from limbeck.divergences import skew_kl, skew_reverse_kl
-from limbeck.methods.base import Choices, Cost, Deviation, Method, Paper, Step
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Cost, Method, Step
 from limbeck.methods.lab import Lab
 from limbeck.schedules import Linear, State, moving
 from limbeck.sources import Sources

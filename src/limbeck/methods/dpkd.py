@@ -10,7 +10,8 @@ from torch.nn.functional import softplus
 
 from limbeck.data.batch import Author, Scored, Sequence, Tokens
 from limbeck.divergences import forward_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step
 from limbeck.schedules import highest
 from limbeck.sources import Sources
 

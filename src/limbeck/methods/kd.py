@@ -7,7 +7,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Tokens
 from limbeck.divergences import forward_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, Text, need_at
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step, Text, need_at
 from limbeck.targets import Need
 
 

@@ -1,15 +1,78 @@
 """What a method may ask for when it prepares a round."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Rows
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from limbeck.data.batch import Sequence
+from limbeck.tutoring import Attempt, Record
 
 LossSource = Literal["train", "oof"]
+Origin = Literal["first", "retried", "earlier", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rationale:
+    """A worked solution whose answer is right.
+
+    Attributes:
+        text: What the student is to learn.
+        origin: ``first`` and ``retried`` are the teacher's, right at once or later; ``earlier`` is
+            that of the round before; ``own`` is what the student wrote.
+    """
+
+    text: str
+    origin: Origin
+
+
+Rationales = dict[int, Rationale]
+"""By the example's place among the training rows; rows without one are left out."""
+
+
+class Tutor(Protocol):
+    """A teacher that explains, and sees what its student makes of it. All it writes is verified."""
+
+    def solve(self, rows: Rows[int], again: bool = False) -> Rationales:
+        """Solutions for no student in particular; ``again`` draws others than in earlier rounds."""
+        ...
+
+    def earlier(self) -> Rationales:
+        """What the student was trained on in the round before."""
+        ...
+
+    def record(self) -> Record:
+        """The student's attempts at the diagnosis problems after each round, and their errors."""
+        ...
+
+    def attempts(self, rows: Rows[int]) -> dict[int, Attempt]:
+        """The student's attempts at these problems, as the last round left it."""
+        ...
+
+    def refine(
+        self, record: Record, earlier: Rationales, attempts: Mapping[int, Attempt | None]
+    ) -> Rationales:
+        """New solutions of these problems for the student of this record.
+
+        Args:
+            record: What the teacher is shown of the student; nothing where it is empty.
+            earlier: The solutions to improve on.
+            attempts: The problems, and the student's attempt at each where it is to be shown.
+        """
+        ...
+
+    def text(self, rationales: Rationales) -> list[Sequence]:
+        """The training rows with these completions."""
+        ...
 
 
 class Lab(Protocol):
     """Text and measurements of one round."""
+
+    @property
+    def tutor(self) -> Tutor:
+        """The teacher, where it explains."""
+        ...
 
     @property
     def round(self) -> int:
@@ -35,7 +98,7 @@ class Lab(Protocol):
         ...
 
     def answered_by_teacher(self) -> list[Sequence]:
-        """All training prompts with the teacher's completion; unfinished ones are left out."""
+        """The training prompts with the teacher's completions that are kept; see `limbeck.sources.vet`."""
         ...
 
     def answered_by_student(self, rows: Rows[Sequence]) -> list[Sequence]:

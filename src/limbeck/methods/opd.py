@@ -8,7 +8,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Scored, Sequence, Tokens
 from limbeck.divergences import reverse_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step
 from limbeck.methods.returns import returns
 from limbeck.sources import Sources, drawn_from
 

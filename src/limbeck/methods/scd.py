@@ -9,7 +9,8 @@ from torch import Tensor
 
 from limbeck.data.batch import Sequence, Tokens
 from limbeck.divergences import forward_kl
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step, need_at
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step, need_at
 from limbeck.methods.lab import Lab, LossSource
 from limbeck.targets import Need
 

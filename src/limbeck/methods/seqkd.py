@@ -6,7 +6,8 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from limbeck.data.batch import Tokens
-from limbeck.methods.base import Choices, Deviation, Method, Paper, Step
+from limbeck.methods.about import Choices, Deviation, Paper
+from limbeck.methods.base import Method, Step
 
 
 @final

@@ -1,10 +1,12 @@
 """Does a method find what it needs in the recipe, and does anything read what is there?"""
 
 import dataclasses
+import importlib.util
 
 from limbeck.errors import RequestError
 from limbeck.methods import Method
 from limbeck.recipe.sections import Generation, Recipe
+from limbeck.recipe.tutoring import check_tutoring
 from limbeck.schedules import ValidationDriven
 
 
@@ -18,6 +20,7 @@ def check_fit(recipe: Recipe, method: Method) -> None:
     _check_teacher(recipe, method, name)
     _check_corpus(recipe, method, name)
     _check_generation(recipe, method, name)
+    check_tutoring(recipe, method)
     if method.needs_start and recipe.student.sft is None and recipe.baseline == "none":
         raise RequestError(
             "adaptive weights compare the teacher with a fine-tuned student, and there is none",
@@ -32,7 +35,7 @@ def check_fit(recipe: Recipe, method: Method) -> None:
         )
     checkpoints = 0 if recipe.teacher is None else recipe.teacher.keep_checkpoints or 0
     rounds, steps = method.number_of_rounds(checkpoints), recipe.training.get("max_steps", 0)
-    if isinstance(steps, int) and 0 < steps < rounds:
+    if isinstance(steps, int) and 0 < steps < rounds and not method.tutors:
         raise RequestError(
             f"{steps} optimiser steps cannot be shared among {rounds} rounds",
             where="training.max_steps",
@@ -56,6 +59,13 @@ def check_cache(recipe: Recipe, method: Method) -> None:
     if recipe.teacher is None or recipe.teacher.cache is None:
         return
     where = f"teacher.cache: {recipe.teacher.cache}"
+    if method.tutors:
+        raise RequestError(
+            f"with the method {recipe.method['name']} the teacher writes anew in each round, and a "
+            "cache holds what it said of other text",
+            where=where,
+            mend="leave teacher.cache out",
+        )
     if method.needs_path:
         raise RequestError(
             f"the method {recipe.method['name']} learns from several checkpoints of the teacher, "
@@ -143,6 +153,8 @@ def _check_generation(recipe: Recipe, method: Method, name: str) -> None:
             where="generation",
             mend="leave generation out (evaluate.max_new_tokens bounds the answers of the evaluation)",
         )
+    _check_engine(recipe, method, name)
+    _check_several(generation, method, name)
     if generation.num_beams == 1:
         return
     if method.student_writes:
@@ -158,3 +170,65 @@ def _check_generation(recipe: Recipe, method: Method, name: str) -> None:
                 where=f"generation.{key}",
                 mend=f"leave {key} out, or num_beams",
             )
+
+
+def _check_engine(recipe: Recipe, method: Method, name: str) -> None:
+    """What vLLM loads are weights of its own, of a folder: they do not follow a training."""
+    if recipe.generation.engine != "vllm":
+        return
+    teacher, where = recipe.teacher, "generation.engine: vllm"
+    if method.student_writes or method.writes_together:
+        raise RequestError(
+            f"with the method {name} the student writes while it is trained, and vLLM would write "
+            "with the weights it began with",
+            where=where,
+            mend="leave engine out",
+        )
+    changed = ("fresh", "config", "layers", "adapter", "checkpoints")
+    own = [key for key in changed if getattr(teacher, key, None) not in (None, False)]
+    if own and (teacher is None or teacher.sft is None):  # a fine-tuned teacher has a folder
+        raise RequestError(
+            f"vLLM loads the folder of a model, and teacher.{own[0]} makes another one of it here",
+            where=where,
+            mend=f"save the teacher as a folder of its own and name that, without {own[0]}; or "
+            "leave engine out",
+        )
+    if recipe.generation.num_beams > 1:
+        raise RequestError(
+            "vLLM samples, and does not search with beams here",
+            where="generation.num_beams",
+            mend="leave num_beams out, or generation.engine",
+        )
+    if importlib.util.find_spec("vllm") is None:
+        raise RequestError(
+            "vLLM is not installed",
+            where=where,
+            mend="pip install vllm, or leave engine out; a vLLM server can be teacher.server",
+        )
+
+
+def _check_several(generation: Generation, method: Method, name: str) -> None:
+    """Several answers to a prompt, and a choice among them."""
+    for key in ("num_return_sequences", "only_correct"):
+        if getattr(generation, key) == getattr(Generation(), key):
+            continue
+        if method.tutors:
+            raise RequestError(
+                f"with the method {name} a problem has one solution at a time, which is verified",
+                where=f"generation.{key}",
+                mend=f"leave {key} out",
+            )
+        if not method.teacher_writes:
+            raise RequestError(
+                f"with the method {name}, as it is set, no teacher answers prompts before training",
+                where=f"generation.{key}",
+                mend=f"leave {key} out, or take seqkd or method: {{source: teacher}}",
+            )
+    greedy = generation.temperature == 0 or generation.top_k == 1
+    if generation.num_return_sequences > 1 and (greedy or generation.num_beams > 1):
+        raise RequestError(
+            f"{generation.num_return_sequences} answers to each prompt are asked for, and without "
+            "sampling all of them would be the same",
+            where="generation.num_return_sequences",
+            mend="leave out temperature: 0, top_k: 1 and num_beams, or num_return_sequences",
+        )

@@ -171,19 +171,27 @@ class ModelSpec(Section):
 
 
 class Generation(Section):
-    """How teacher and student write text; names as in transformers' ``GenerationConfig``."""
+    """How teacher and student write text; names as in transformers' ``GenerationConfig``.
 
-    engine: Literal["transformers"] = "transformers"
+    Attributes:
+        num_return_sequences: Answers to each prompt, where the teacher writes before training.
+        only_correct: Learn only from those that the data's verifier accepts.
+    """
+
+    engine: Literal["transformers", "vllm"] = "transformers"
     max_new_tokens: int = Field(256, gt=0)
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0)
     num_beams: int = Field(1, gt=0)
+    num_return_sequences: int = Field(1, gt=0)
+    only_correct: bool = False
     batch_size: int = Field(64, gt=0)
 
     def sampling(self) -> Sampling:
         """For an engine."""
-        return Sampling(**self.model_dump(exclude={"engine"}))
+        others = {"engine", "num_return_sequences", "only_correct"}
+        return Sampling(**self.model_dump(exclude=others))
 
 
 class Evaluate(Section):
@@ -200,17 +208,42 @@ class Evaluate(Section):
     batch_size: int = Field(64, gt=0)
 
 
+Control = Literal["gold", "labelled", "longer", "resample", "shuffled", "blind"]
+
+
 class Recipe(Section):
-    """Student, teacher, data and method, and how to train, write and compare."""
+    """Student, teacher, data and method, and how to train, write and compare.
+
+    Attributes:
+        student: The model to train.
+        teacher: The model to learn from.
+        data: What to learn on, and what to compare on.
+        corpus: Plain text for a language-modelling term.
+        diagnosis: Problems whose attempts a rewriting teacher is shown; by default some of the
+            validation rows.
+        prompts: What such a teacher is told: ``maths``, ``commonsense``, or a folder of templates.
+        method: How to learn; a name, or a mapping with options.
+        output: Folder of the run.
+        baseline: Whether to train a student on the labelled rows, to compare with.
+        controls: Train further students that say where a gain comes from: all that are possible,
+            or those named.
+        seed: Of weights, order and samples.
+        matmul_precision: Of matrix products on a GPU.
+        training: Training arguments.
+        generation: How text is written.
+        evaluate: How models are compared.
+    """
 
     student: ModelSpec
     teacher: ModelSpec | None = None
     data: DataSpec
     corpus: DataSpec | None = None
+    diagnosis: DataSpec | None = None
+    prompts: str = Field("maths", min_length=1)
     method: dict[str, Any]
     output: str = Field(min_length=1)
     baseline: Literal["sft", "none"] = "sft"
-    controls: bool = False
+    controls: bool | list[Control] = False
     seed: int = 0
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
     training: dict[str, Any] = Field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from limbeck.engines import SERVED
 from limbeck.errors import RequestError
 from limbeck.methods import METHODS, Method
 from limbeck.recipe.sections import Generation, ModelSpec, Recipe
@@ -30,7 +29,8 @@ def check_served(recipe: Recipe, method: Method) -> None:
     others = [
         name
         for name, field in ModelSpec.model_fields.items()
-        if name not in {*ModelSpec.ASKING, "model"} and getattr(teacher, name) != field.default
+        if name not in {*ModelSpec.ASKING, "model", "cache"}
+        and getattr(teacher, name) != field.default
     ]
     if others:
         raise RequestError(
@@ -84,20 +84,24 @@ def _check_url(url: str) -> None:
 
 
 def _check_method(name: str, method: Method) -> None:
-    if not (method.imitates or method.writes_together) or SERVED.log_probs:
+    """What a server shows at most, its likeliest tokens, a cache can keep (`limbeck cache`)."""
+    beforehand = not (method.student_writes or method.writes_together or method.needs_path)
+    enough = beforehand and method.needs != "logits"
+    if not (method.imitates or method.writes_together) or enough:
         return
     able = ", ".join(n for n, m in METHODS.items() if not m.imitates and m().teacher_writes)
     raise RequestError(
         f"the method {name} reads the teacher's probabilities of all tokens, and a server gives "
         "text, with at most a few of the likeliest tokens",
         where="teacher.server",
-        mend=f"use a method that learns from text alone: {able}; or a teacher that is loaded here: "
-        "teacher: a hub id or folder",
+        mend=f"use a method that learns from text alone: {able}; or kd at temperature 1, from a "
+        "cache of what the server shows; or a teacher that is loaded here",
     )
 
 
 def _check_generation(generation: Generation) -> None:
     here = {
+        "engine": "leave it out: the server has one of its own",
         "top_k": "it is no part of the protocol: leave it out, and use top_p",
         "num_beams": "it is no part of the protocol: leave it out; temperature: 0 is greedy",
         "batch_size": "leave it out: teacher.concurrency says how many are asked at once",

@@ -17,6 +17,7 @@ from limbeck.recipe import Recipe, load_recipe
 from limbeck.run.cached import open_cache
 from limbeck.run.folder import RunFolder
 from limbeck.run.served import ServedTeacher
+from limbeck.run.tutored import check_tutoring, words_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
     findings = [*examine(bench, Path(recipe.output)), *server(bench)]
+    check_tutoring(bench)
     open_cache(bench)
     if weights and not any(f.status == "fail" for f in findings):
         from limbeck.doctor.headroom import load_and_compare
@@ -103,6 +105,7 @@ def distill(
         say(f"this run is finished: {folder / 'report.html'} (--fresh starts over)")
         return read_run(folder.path)
     bench = open_bench(recipe)
+    check_tutoring(bench)
     findings = examine(bench, folder.path, quick=True)
     refuse(findings)
     if fresh or not ServedTeacher(folder, bench).all_answered():
@@ -127,7 +130,7 @@ def hashes_of(bench: Bench) -> dict[str, str]:
     for split in ("train", "validation", "test"):
         for e in getattr(bench.examples, split):
             rows.update(repr((split, e)).encode("utf-8", "surrogatepass"))
-    hashes = {"student": fingerprint(recipe.student), "data": rows.hexdigest()}
+    hashes = {"student": fingerprint(recipe.student), "data": rows.hexdigest(), **words_of(bench)}
     if recipe.teacher is not None:
         hashes["teacher"] = fingerprint(recipe.teacher)
         if recipe.teacher.cache is not None:

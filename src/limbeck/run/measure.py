@@ -162,7 +162,7 @@ class Measuring:
         examples = self.rows.examples
         return {
             "key": [e.key for e in examples],
-            "prompt": [prompt_text(e) for e in examples],
+            "prompt": [e.question for e in examples],
             "answer": [e.answer for e in examples],
         }
 
@@ -224,10 +224,3 @@ def reads_teacher(bench: Bench) -> bool:
     """Whether the teacher's answers stand in for completions that held-out rows do not have."""
     incomplete = any(not s.completion for s in bench.sequences["test"])
     return incomplete and bench.teacher is not None and bench.one_tokenizer
-
-
-def prompt_text(example: Example) -> str:
-    """A prompt for people to read."""
-    if isinstance(example.prompt, str):
-        return example.prompt
-    return "\n".join(f"{m.role}: {m.content}" for m in example.prompt)

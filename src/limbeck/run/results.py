@@ -19,6 +19,8 @@ SAMPLES = 12
 PAIRS = (
     ("student", "sft"), ("student", "before"), ("student", "teacher"), ("sft", "teacher"),
     ("student", "control_gold"), ("student", "control_labelled"), ("control_labelled", "sft"),
+    ("student", "one_shot"), ("one_shot", "sft"), ("student", "control_longer"),
+    ("student", "control_resample"), ("student", "control_shuffled"), ("student", "control_blind"),
 )  # fmt: skip
 
 

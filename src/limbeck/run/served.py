@@ -1,15 +1,16 @@
 """A teacher behind an API: what it is asked, what it answered, and what that cost."""
 
 import json
-import sys
-from dataclasses import dataclass, replace
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass
 from typing import Any
 
-from limbeck.bench import Bench, Split, ids
+from limbeck.bench import Bench
 from limbeck.data import Example, turns
 from limbeck.engines import Request, Response, Sampling, TextEngine
 from limbeck.files import write_json
 from limbeck.recipe import ModelSpec
+from limbeck.run.arms import arms_of
 from limbeck.run.folder import ANSWERS, RunFolder
 from limbeck.run.text import RoundLab, digest
 from limbeck.sources import Budget, Store, ask_all, told_apart
@@ -90,12 +91,21 @@ class ServedTeacher:
         money = self.budget.cost(spent)
         return costs if money is None else {**costs, "money": money}
 
+    def all_written(self) -> bool:
+        """Whether the text of training is there; the run's folder need not be held."""
+        return any(self._done(stage) for stage in ("generate", "text"))
+
     def all_answered(self) -> bool:
         """Whether the run will not ask any more; its folder need not be held."""
-        if not (self.folder / "manifest.json").exists():
-            return False
-        stages = ["text", *(["evaluate teacher"] if self.bench.has_answers else [])]
-        return all(self.folder.done(stage) is not None for stage in stages)
+        measured = not self.bench.has_answers or self._done("evaluate teacher")
+        taught = not self.bench.method.tutors or all(
+            self._done(f"train {arm.name}") for arm in arms_of(self.bench)
+        )
+        return self.all_written() and measured and taught
+
+    def _done(self, stage: str) -> bool:
+        begun = (self.folder / "manifest.json").exists()
+        return begun and self.folder.done(stage) is not None
 
     def _engine(self) -> TextEngine:
         from limbeck.engines.openai_compatible import OpenAICompatible  # takes a second
@@ -108,7 +118,7 @@ class ServedLab(RoundLab):
 
     def teacher_answers(self) -> list[dict[str, Any]]:
         """See `RoundLab.teacher_answers`; the ids are the student's, and the text is with them."""
-        rows = self.prompts()
+        rows = self._several(self.prompts())
         examples = [self.bench.examples.train[s.example] for s in rows]
         sampling = self.bench.recipe.generation.sampling()
         served = ServedTeacher(self.teacher.folder, self.bench)
@@ -121,28 +131,20 @@ class ServedLab(RoundLab):
                 found: list[dict[str, Any]] = kept["answers"]
                 return found
         responses = served.answers(requests, "teacher answers")
-        tokens = self._completions("train", [s.example for s in rows], responses)
+        # The student's ids, as of data with these completions.
+        own = self.bench.completed(examples, [r.text for r in responses])
         answers = [
-            {"example": s.example, "text": r.text, "tokens": own, "finished": r.finished}
-            for s, r, own in zip(rows, responses, tokens, strict=True)
+            {
+                "example": s.example,
+                "text": r.text,
+                "tokens": list(done.completion),
+                "finished": r.finished,
+            }
+            for s, r, done in zip(rows, responses, own, strict=True)
         ]
         write_json(path, {"key": key, "answers": answers})
         return answers
 
-    def teacher_texts(self) -> list[str] | None:
-        """See `RoundLab.teacher_texts`."""
-        return [answer["text"] for answer in self.teacher_answers()]
-
-    def _completions(
-        self, split: Split, rows: list[int], responses: list[Response]
-    ) -> list[list[int]]:
-        """Ids as data with these completions would have them, end of sequence included."""
-        examples = getattr(self.bench.examples, split)
-        completed = [
-            replace(examples[row], completion=response.text)
-            for row, response in zip(rows, responses, strict=True)
-        ]
-        # Without a limit: an answer that is too long is left out, not cut.
-        kind, data, student = self.bench.examples.kind, self.bench.recipe.data, self.bench.student
-        sequences, _ = ids(completed, kind, data, student, sys.maxsize)
-        return [list(s.completion) for s in sequences]
+    def texts_of(self, answers: Rows[dict[str, Any]]) -> list[str]:
+        """See `RoundLab.texts_of`; what the server said, not what its ids spell."""
+        return [answer["text"] for answer in answers]

@@ -20,13 +20,14 @@ from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import LimbeckError
 from limbeck.files import new_file, write_json
-from limbeck.methods.lab import LossSource
+from limbeck.methods.lab import LossSource, Tutor
 from limbeck.models import device
 from limbeck.run.folds import losses_out_of_fold
 from limbeck.run.probe import kl_to_each, nats_of_each
+from limbeck.run.responses import response
 from limbeck.run.saving import finite
 from limbeck.run.teacher import TeacherStage
-from limbeck.sources import answer_all, seed_for
+from limbeck.sources import Answer, Verdict, answer_all, refuse_if_none, seed_for, vet
 
 
 def _nobody() -> Any:
@@ -65,6 +66,11 @@ class RoundLab:
         """How many the teacher's path has."""
         spec = self.bench.recipe.teacher
         return len(self.teacher.trajectory) if spec is not None and spec.has_path else 0
+
+    @property
+    def tutor(self) -> Tutor:
+        """Only a lab whose teacher explains has one."""
+        raise ValueError("this teacher does not explain")
 
     def labelled(self) -> list[Sequence]:
         """Training rows that came with a completion."""
@@ -127,42 +133,43 @@ class RoundLab:
         return self._kept(self.folder.parent / f"losses_of_checkpoint_{checkpoint}.json", work)
 
     def answered_by_teacher(self) -> list[Sequence]:
-        """All training prompts with the teacher's completion; unfinished ones are left out."""
+        """The training prompts with the teacher's completions, as far as they are kept; see `vet`."""
         if self.only_labelled:
             return self.labelled()
+        answers = self.teacher_answers()
+        judged, verdicts = self._vetted(answers)
+        train = self.bench.examples.train
+        questions = {a.example: train[a.example].question for a in judged}
+        refuse_if_none(judged, verdicts, questions, str(self.folder))
         rows = {s.example: s for s in self.prompts()}
-        finished = [
+        whole = [
             replace(
                 rows[answer["example"]],
                 completion=self._in_students_ids(answer["tokens"]),
                 author=Author.TEACHER,
             )
-            for answer in self.teacher_answers()
-            if answer["finished"]
+            for answer, verdict in zip(answers, verdicts, strict=True)
+            if verdict == "kept"
         ]
-        kept = [s for s in finished if len(s) <= self.bench.max_length]
-        if finished and not kept:
+        kept = [s for s in whole if len(s) <= self.bench.max_length]
+        if not kept:
             raise LimbeckError(
                 f"every answer of the teacher is longer than {self.bench.max_length} tokens with its prompt",
                 where=str(self.folder),
                 mend="raise data.max_length, or lower generation.max_new_tokens",
             )
-        if not kept:
-            raise LimbeckError(
-                "no answer of the teacher came to an end",
-                where=str(self.folder),
-                mend="raise generation.max_new_tokens, or check the teacher's end-of-sequence token",
-            )
         return kept
 
     def teacher_answers(self) -> list[dict[str, Any]]:
-        """The teacher's answer to each training prompt, in order: written once, then read.
+        """The teacher's answers to each training prompt, in order: written once, then read.
 
         Returns:
-            ``{"example": position in the split, "tokens": teacher's ids, "finished": bool}``.
+            ``{"example": position in the split, "tokens": teacher's ids, "finished": bool}``; the
+            ``generation.num_return_sequences`` answers to a prompt stand side by side.
         """
         own = {s.example for s in self.prompts()}
-        asked = [s for s in self.bench.for_teacher("train") if s.example in own]
+        known = [s for s in self.bench.for_teacher("train") if s.example in own]
+        asked = self._several(known)
         prompts = [s.prompt for s in asked]
         sampling = self.bench.recipe.generation.sampling()
         seed = self._seed("teacher text")
@@ -171,13 +178,36 @@ class RoundLab:
         answers = answer_all(path, key, prompts, engine, sampling, seed, "teacher answers")
         return [{**a, "example": s.example} for s, a in zip(asked, answers, strict=True)]
 
-    def teacher_texts(self) -> list[str] | None:
-        """The same answers as text, None where nobody knows the teacher's tokenizer."""
-        side = self.bench.teacher
-        if side is None:
-            return None
-        answers = self.teacher_answers()
+    def responses(self) -> list[dict[str, Any]]:
+        """Every answer of the teacher as text, and what becomes of it: rows of `limbeck.run.responses`."""
+        examples, answers = self.bench.examples, self.teacher_answers()
+        judged, verdicts = self._vetted(answers)
+        return [
+            response(
+                examples.train[one.example], one, len(answer["tokens"]), verdict, examples.verify
+            )
+            for answer, one, verdict in zip(answers, judged, verdicts, strict=True)
+        ]
+
+    def texts_of(self, answers: Rows[dict[str, Any]]) -> list[str]:
+        """Answers of `teacher_answers` as text."""
+        # A cache alone brings no tokenizer, and was made by models that share the student's.
+        side = self.bench.teacher or self.bench.student
         return [side.tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
+
+    def _vetted(self, answers: list[dict[str, Any]]) -> tuple[list[Answer], list[Verdict]]:
+        train = self.bench.examples.train
+        judged = [
+            Answer(a["example"], text, a["finished"], train[a["example"]].answer)
+            for a, text in zip(answers, self.texts_of(answers), strict=True)
+        ]
+        only_correct = self.bench.recipe.generation.only_correct
+        return judged, vet(judged, self.bench.examples.verify if only_correct else None)
+
+    def _several(self, rows: list[Sequence]) -> list[Sequence]:
+        """Each as often as it is to be answered."""
+        copies = self.bench.recipe.generation.num_return_sequences
+        return [s for s in rows for _ in range(copies)]
 
     def _seed(self, what: str) -> int:
         """Both write other text in each round."""

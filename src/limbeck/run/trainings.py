@@ -3,15 +3,19 @@
 import contextlib
 import functools
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from limbeck.analysis import proportion
 from limbeck.bench import Bench
 from limbeck.console import progress
 from limbeck.errors import RequestError
 from limbeck.models import add_lora, load_model
 from limbeck.ranks import rank
-from limbeck.run.arms import Arm, corpus_rows, validation_rows
+from limbeck.run.arms import ONE_SHOT, Arm, corpus_rows, validation_rows
 from limbeck.run.cached import CachedLab
 from limbeck.run.folder import RunFolder
 from limbeck.run.probe import nats_of_each
@@ -21,6 +25,7 @@ from limbeck.run.served import ServedLab
 from limbeck.run.start import start_of
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, keep_text
+from limbeck.run.tutored import TutoredLab
 from limbeck.sources import seed_for
 from limbeck.targets import check_head
 from limbeck.training import Round, arguments, fit
@@ -60,24 +65,32 @@ class Trainings:
 
     def lab(self, arm: Arm, index: int) -> RoundLab:
         """Text and measurements of a round of an arm."""
-        folder = self.folder.path if arm.name == "student" else self.folder / "arms" / arm.name
-        return self._kind_of_lab(
-            self.bench,
-            folder / "rounds" / f"{index:03}",
-            self.teacher,
-            lambda: self._student_before(arm, index),
-            self._fine_tuned_student,
-            index,
-            arm.only_labelled,
-        )
+        known: dict[str, Any] = {
+            "bench": self.bench,
+            "folder": self._text_of(arm, index),
+            "teacher": self.teacher,
+            "student": lambda: self._student_after(arm, index - 1),
+            "start": self._fine_tuned_student,
+            "round": index,
+            "only_labelled": arm.only_labelled,
+        }
+        if arm.method.tutors:
+            return TutoredLab(**known, rounds_at=functools.partial(self._text_of, arm))
+        return self._kind_of_lab(**known)
+
+    def _text_of(self, arm: Arm, index: int) -> Path:
+        """Where the text of a round is."""
+        name = _owner(arm, index)
+        folder = self.folder.path if name == "student" else self.folder / "arms" / name
+        return folder / "rounds" / f"{index:03}"
 
     @property
     def _kind_of_lab(self) -> type[RoundLab]:
         """By how the teacher can be asked."""
+        if self.teacher.cache is not None:
+            return CachedLab
         spec = self.bench.recipe.teacher
-        if spec is not None and spec.server is not None:
-            return ServedLab
-        return RoundLab if self.teacher.cache is None else CachedLab
+        return ServedLab if spec is not None and spec.server is not None else RoundLab
 
     def rounds_of(self, arm: Arm) -> int:
         """How many trainings an arm is made of."""
@@ -96,15 +109,20 @@ class Trainings:
         result = self.folder.once(
             f"train {arm.name}", lambda: self._train(arm, steps), everywhere=True
         )
-        if rank() == 0:
+        if rank() == 0 and not arm.method.tutors:
             shutil.rmtree(self.folder / "checkpoints" / arm.name, ignore_errors=True)
         return result
 
+    def forget_rounds(self) -> None:
+        """Delete the students between rounds, once no arm begins with another's."""
+        if rank() == 0:
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
     def _train(self, arm: Arm, steps: int) -> dict[str, Any]:
         rounds = self.rounds_of(arm)
-        if rounds == 1:
+        if rounds == 1 and not arm.method.tutors:
             return self._fit(arm, None, steps, Round())[0]
-        if steps < rounds:
+        if steps < rounds and not arm.method.tutors:
             raise RequestError(
                 f"{steps} optimiser steps cannot be shared among {rounds} rounds",
                 where="training",
@@ -114,31 +132,64 @@ class Trainings:
         for index in range(rounds):
             this = Round(index, rounds, done[-1]["memory"] if done else None)
             share = steps * (index + 1) // rounds - steps * index // rounds
-            work = functools.partial(self._round, arm, share, this)
-            stage = f"train {arm.name}, round {index + 1}"
+            if arm.method.tutors:  # each round is a training of its own
+                this, share = Round(), steps
+            work = functools.partial(self._round, arm, index, share, this)
+            stage = f"train {_owner(arm, index)}, round {index + 1}"
             done.append(self.folder.once(stage, work, everywhere=True))
-        kept = _best(done) if arm.method.keeps_best else rounds - 1
-        model = plain(self._student_before(arm, kept + 1))
+            if rank() == 0:
+                shutil.rmtree(self._work(arm, index), ignore_errors=True)
+            if not arm.method.goes_on([r["selection"]["value"] for r in done if "selection" in r]):
+                break
+        kept = _best(done) if arm.method.keeps_best else len(done) - 1
+        model = plain(self._student_after(arm, kept))
         save(model, self.bench.student.tokenizer, self.folder / arm.folder)
-        return {**joined(done), "kept_round": kept}
+        ended = {"stopped": "last round" if len(done) == rounds else "no gain"}
+        return {**joined(done), "kept_round": kept, **(ended if arm.method.tutors else {})}
 
-    def _round(self, arm: Arm, steps: int, this: Round) -> dict[str, Any]:
-        stage = f"text of {arm.name}, round {this.index + 1}"
-        found = {"round": this.index, **self.folder.once(stage, lambda: self._text(arm, this))}
+    def _round(self, arm: Arm, index: int, steps: int, this: Round) -> dict[str, Any]:
+        stage = f"text of {arm.name}, round {index + 1}"
+        found = {"round": index, **self.folder.once(stage, lambda: self._text(arm, index))}
         checkpoint = found.get("checkpoint")
-        result, memory, model = self._fit(arm, checkpoint, steps, this)
+        result, memory, model = self._fit(arm, checkpoint, steps, this, index)
         rows = validation_rows(self.bench)
         nats = nats_of_each(self.bench, model, rows, "validation") if rows else []
         mean = sum(n * len(s.completion) for n, s in zip(nats, rows, strict=True))
         tokens = sum(len(s.completion) for s in rows)
         found["validation_nats_per_token"] = finite([mean / tokens])[0] if rows else None
+        if arm.method.tutors:
+            if arm.name == "student" and index == 0 and self.rounds_of(arm) > 1:
+                first = plain(self._student_after(arm, 0))
+                save(first, self.bench.student.tokenizer, self.folder / "arms" / ONE_SHOT)
+            stage = f"examination of {arm.name}, round {index + 1}"
+            examined = self.folder.once(stage, lambda: self._examined(arm, index))
+            costs = {k: v + examined["asked"].get(k, 0) for k, v in found["asked"].items()}
+            found |= {**examined, "asked": costs}
         return {**result, **found, "memory": memory}
 
-    def _text(self, arm: Arm, this: Round) -> dict[str, Any]:
+    def _examined(self, arm: Arm, index: int) -> dict[str, Any]:
+        """How the student of a round does on the problems between rounds."""
+        tutor = self._tutored(arm, index + 1).tutor
+        attempts, asked = tutor.diagnose()
+        return {
+            "tags": dict(Counter(a.tag or "right" for a in attempts)),
+            "selection": proportion(np.array(tutor.selected())).as_dict(),
+            "asked": asked,
+        }
+
+    def _tutored(self, arm: Arm, index: int) -> TutoredLab:
+        lab = self.lab(arm, index)
+        assert isinstance(lab, TutoredLab)
+        return lab
+
+    def _text(self, arm: Arm, index: int) -> dict[str, Any]:
         """Prepare a round: its text and, on a teacher's path, the checkpoint that it imitates."""
-        lab = self.lab(arm, this.index)
+        lab = self.lab(arm, index)
         rows = arm.rows(lab)
         keep_text(rows, lab.folder / "text.parquet")
+        if arm.method.tutors:
+            told = self._tutored(arm, index).tutor.figures()
+            return {"rows": len(rows), "tokens_generated": told["asked"]["tokens_out"], **told}
         checkpoint = arm.method.teacher_checkpoint(lab)
         generated = sum(len(s.rejected) for s in rows)
         if arm.method.teacher_writes and not arm.only_labelled:
@@ -156,22 +207,25 @@ class Trainings:
         }
 
     def _fit(
-        self, arm: Arm, checkpoint: int | None, steps: int, this: Round
+        self, arm: Arm, checkpoint: int | None, steps: int, this: Round, index: int = 0
     ) -> tuple[dict[str, Any], dict[str, Any], Any]:
         """Train one round; how it went, what the method remembers, and the student."""
         recipe, bench = self.bench.recipe, self.bench
-        rows = arm.rows(self.lab(arm, this.index))
-        model = self._student_before(arm, this.index)
-        if recipe.student.lora is not None and this.index == 0:
+        self.teacher.rest()
+        rows = arm.rows(self.lab(arm, index))
+        first = index == 0 or arm.method.starts_afresh
+        model = self.new_student() if first else self._student_after(arm, index - 1)
+        if recipe.student.lora is not None and first:
             model = add_lora(model, recipe.student.lora, recipe.seed)
         teacher: Any = None
         if checkpoint is not None:
             teacher = self.teacher.trajectory.teacher(checkpoint)
         elif arm.method.imitates or arm.method.writes_together:
             model, teacher = self.teacher.beside(model)
-        seed = seed_for("round", recipe.seed, this.index) if this.index else recipe.seed
-        name = arm.name if this.total == 1 else f"{arm.name} {this.index + 1} of {this.total}"
-        args = arguments(recipe.training, self._work(arm, this), seed, len(rows), steps)
+        seed = seed_for("round", recipe.seed, index) if index else recipe.seed
+        total = self.rounds_of(arm)
+        name = arm.name if total == 1 else f"{arm.name} {index + 1} of {total}"
+        args = arguments(recipe.training, self._work(arm, index), seed, len(rows), steps)
         measured = profiled(self.folder, name) if self.profile else contextlib.nullcontext()
         with measured, progress(f"training {name}", steps, "steps") as advance:
             done = fit(
@@ -187,27 +241,30 @@ class Trainings:
                 corpus=corpus_rows(bench) if arm.method.needs_corpus else (),
                 round_=this,
             )
-        if this.total == 1:
+        if total == 1 and not arm.method.tutors:
             save(plain(model), bench.student.tokenizer, self.folder / arm.folder)
         else:
-            save(model, bench.student.tokenizer, self._after(arm, this.index))
+            save(model, bench.student.tokenizer, self._after(arm, index))
         return as_result(done), done.memory, model
 
-    def _work(self, arm: Arm, this: Round) -> Path:
+    def _work(self, arm: Arm, index: int) -> Path:
         """Where the Trainer keeps its checkpoints."""
         folder = self.folder / "checkpoints" / arm.name
-        return folder if this.total == 1 else folder / f"{this.index:03}"
+        return folder / f"{index:03}" if arm.method.tutors or self.rounds_of(arm) > 1 else folder
 
     def _after(self, arm: Arm, index: int) -> Path:
         """Where the student, or its adapter, is kept between rounds."""
-        return self.folder / "checkpoints" / arm.name / f"after-{index:03}"
+        return self.folder / "checkpoints" / _owner(arm, index) / f"after-{index:03}"
 
-    def _student_before(self, arm: Arm, index: int) -> Any:
-        """The student as a round finds it; from the disk, so that a resumed run finds the same."""
+    def _student_after(self, arm: Arm, index: int) -> Any:
+        """The student as a round left it, or before any.
+
+        From the disk, so that a resumed run finds the same.
+        """
         recipe = self.bench.recipe
-        if index == 0:
+        if index < 0:
             return self.new_student()
-        folder = self._after(arm, index - 1)
+        folder = self._after(arm, index)
         if recipe.student.lora is not None:
             from peft import PeftModel
 
@@ -221,6 +278,11 @@ class Trainings:
             return self.new_student()
         spec = self.bench.recipe.student.saved(self.folder / "arms" / "sft")
         return load_model(spec, "sft", self.bench.student.tokenizer, 0, "float32")
+
+
+def _owner(arm: Arm, index: int) -> str:
+    """The arm whose round this is: several may share the first one."""
+    return arm.begins_like or arm.name if index == 0 else arm.name
 
 
 def joined(rounds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -240,7 +302,13 @@ def joined(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _best(rounds: list[dict[str, Any]]) -> int:
-    """The round after which the validation text was likeliest; the last where there is none."""
+    """The round after which the student was best.
+
+    On the selection problems, the first of equals; or else by the likelihood of the validation
+    text; the last where there is neither.
+    """
+    if all("selection" in r for r in rounds):
+        return max(range(len(rounds)), key=lambda i: (rounds[i]["selection"]["value"], -i))
     nats = [r["validation_nats_per_token"] for r in rounds]
     if any(x is None for x in nats):
         return len(rounds) - 1

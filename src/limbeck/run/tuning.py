@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -166,4 +166,5 @@ def _apart(bench: Bench, data: DataSpec, splits: tuple[str, ...]) -> tuple[Examp
     kept = [e for e in examples.train if e.key not in taken]
     validation = [e for e in examples.validation if e.key not in taken]
     removed = len(examples.train) - len(kept) + len(examples.validation) - len(validation)
-    return Examples(kept, validation, [], examples.kind, examples.verify, examples.notes), removed
+    apart = replace(examples, train=kept, validation=validation, test=[])
+    return apart, removed

@@ -1,7 +1,7 @@
 """A run's stages, from the teacher to the report; each is done once."""
 
 import functools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from limbeck.bench import Bench
@@ -19,21 +19,25 @@ from limbeck.recipe import ModelSpec
 from limbeck.reports import verdict, write_report
 from limbeck.run import results as put
 from limbeck.run.arms import (
+    ONE_SHOT,
     Arm,
     arms_of,
     gold_possible,
     labelled_possible,
     peak_memory_bytes,
+    student_of,
 )
 from limbeck.run.cached import sample_again
 from limbeck.run.folder import RunFolder
 from limbeck.run.folds import losses_out_of_fold
 from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
+from limbeck.run.responses import figures
 from limbeck.run.served import ServedTeacher
 from limbeck.run.start import prepare_start
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, keep_text
 from limbeck.run.trainings import Trainings
+from limbeck.run.tutored import TutoredLab
 
 
 def work(
@@ -60,7 +64,7 @@ def work(
     trained = {name: log for name, log in prepared.items() if log is not None}
     trainings = Trainings(folder, bench, teacher, profile)
     served = _served(folder, bench)
-    if bench.teacher is None and cache is not None:
+    if bench.teacher is None and served is None and cache is not None:
         say("the teacher is a cache alone, so the evaluation leaves it out (teacher.model adds it)")
     elif served is not None and not bench.has_answers:
         say("a server tells no likelihoods and no row has an answer: the teacher is not evaluated")
@@ -71,7 +75,8 @@ def work(
         pad = pad_id(bench.student.tokenizer)
         folder.once("check cache", lambda: sample_again(cache, teacher.judge, pad, recipe.seed))
     arms = arms_of(bench)
-    lab = trainings.lab(arms[-1], 0)
+    student = student_of(arms)
+    lab = trainings.lab(student, 0)
     if bench.method.needs_start and recipe.student.sft is None:
         # The weights of its samples come from the baseline, which is trained first then.
         trainings.train(arms[0], trainings.steps(len(lab.labelled())))
@@ -79,13 +84,16 @@ def work(
         losses_out_of_fold(folder, bench, "student")  # all processes: later, one comes alone
         if teacher.knows_the_rows:
             losses_out_of_fold(folder, bench, "teacher")
-    text = folder.once("text", lambda: _prepare_text(bench, lab, arms[-1]))
+    text = folder.once("text", lambda: _prepare_text(bench, lab, student))
     measuring = Measuring(folder, bench, held_out(bench), lambda: teacher.engine)
     if served is not None and bench.has_answers:
-        _measure_served(measuring, served)  # before training: a server may not stay
+        _measure_served(measuring, served, lab)  # before training: a server may not stay
     steps = trainings.steps(text["sequences"])
-    trained |= {arm.name: trainings.train(arm, steps) for arm in arms}
-    measured = _measure(measuring, teacher, trainings, arms, served)
+    for arm in arms:
+        rounds = len(trained[arm.as_long_as]["rounds"]) if arm.as_long_as else 1
+        trained[arm.name] = trainings.train(arm, steps * rounds)
+    trainings.forget_rounds()
+    measured = _measure(measuring, teacher, trainings, arms, served, lab)
 
     seconds = folder.seconds()
     written = trained["student"]["tokens_written"]
@@ -164,28 +172,9 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     }
     if not arm.method.teacher_writes:
         return said
-    answers = lab.teacher_answers()
-    return said | {
-        "answered_by_teacher": len(answers),
-        "finished": sum(a["finished"] for a in answers),
-        "correct": _share_correct(bench, answers, lab.teacher_texts()),
-        "tokens_generated": said["tokens_generated"] + sum(len(a["tokens"]) for a in answers),
-    }
-
-
-def _share_correct(
-    bench: Bench, answers: list[dict[str, Any]], texts: list[str] | None
-) -> float | None:
-    """How many of the teacher's answers are right, as far as the data can tell."""
-    verify = bench.examples.verify
-    if verify is None or texts is None:
-        return None
-    checked = [
-        verify(text, gold)
-        for a, text in zip(answers, texts, strict=True)
-        if (gold := bench.examples.train[a["example"]].answer) is not None
-    ]
-    return sum(checked) / len(checked) if checked else None
+    responses = lab.responses()
+    written = said["tokens_generated"] + sum(r["tokens"] for r in responses)
+    return said | figures(responses) | {"tokens_generated": written}
 
 
 def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
@@ -193,9 +182,14 @@ def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
     return ServedTeacher(folder, bench) if spec is not None and spec.server is not None else None
 
 
-def _measure_served(measuring: Measuring, served: ServedTeacher) -> Measured:
+def _measure_served(measuring: Measuring, served: ServedTeacher, lab: RoundLab) -> Measured:
     def ask(examples: list[Example], sampling: Sampling) -> list[Response]:
-        return served.answers(served.requests(examples, sampling, 0), "answers of teacher")
+        if isinstance(lab, TutoredLab):  # as it is asked for what it teaches
+            longest = sampling.max_new_tokens
+            requests = [lab.request(lab.solving(e), 0.0, 0, longest) for e in examples]
+        else:
+            requests = served.requests(examples, sampling, 0)
+        return served.answers(requests, "answers of teacher")
 
     return measuring.measure_served(ask)
 
@@ -206,13 +200,14 @@ def _measure(
     trainings: Trainings,
     arms: list[Arm],
     served: ServedTeacher | None,
+    lab: RoundLab,
 ) -> dict[str, Measured]:
     """Every model on the same rows, in the order of the report."""
     folder, bench = measuring.folder, measuring.bench
     judge = None
     measured = {}
     if served is not None and bench.has_answers:
-        measured["teacher"] = _measure_served(measuring, served)
+        measured["teacher"] = _measure_served(measuring, served, lab)
     if bench.teacher is not None:
         measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
         judge = (lambda: teacher.judge) if bench.one_tokenizer else None
@@ -225,8 +220,11 @@ def _measure(
 
 
 def _in_order(arms: list[Arm]) -> list[Arm]:
-    """Of the report: the baseline, the student, the controls."""
-    first = ["sft", "student"]
+    """Of the report: the baseline, the student after its first round, the student, the controls."""
+    first = ["sft", ONE_SHOT, "student"]
+    student = student_of(arms)
+    if student.method.tutors and student.method.number_of_rounds(0) > 1:
+        arms = [*arms, replace(student, name=ONE_SHOT, label="One-shot rationales")]
     return sorted(arms, key=lambda a: first.index(a.name) if a.name in first else len(first))
 
 
@@ -265,6 +263,8 @@ def _source(spec: ModelSpec) -> str:
 def _controls(bench: Bench, arms: list[Arm]) -> dict[str, str]:
     ran = {arm.name for arm in arms}
     possible = {"gold": gold_possible(bench), "labelled": labelled_possible(bench)}
+    if bench.method.tutors:
+        possible |= dict.fromkeys(("longer", "resample", "shuffled", "blind"), True)
     return {
         name: "run" if f"control_{name}" in ran else "not run" if can else "not possible"
         for name, can in possible.items()
