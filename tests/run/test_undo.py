@@ -343,7 +343,7 @@ def test_refine_shows_its_prompts(server, tmp_path):
     own = invoke(
         "refine", write(tmp_path / "r.yaml", undo(server, tmp_path / "run")), "--show-prompts"
     )
-    assert "chains of sums" in own.output and server.requests == 0
+    assert "ball under cups" in own.output and server.requests == 0
 
 
 def test_generate_writes_the_first_solutions_and_the_run_goes_on_there(server, tmp_path):
