@@ -64,15 +64,15 @@ def answer(asked: Mapping[str, Any]) -> str:
 def solved(question: str) -> str:
     """The first solution: two single swaps, then the rest in one step."""
     first, moves = int(question[0]), question[1:].rstrip(">")
-    return _chain(first, [group for group in (moves[:1], moves[1:2], moves[2:]) if group])
+    return chain(first, [group for group in (moves[:1], moves[1:2], moves[2:]) if group])
 
 
 def split(solution: str, place: int) -> str:
     """The solution with one of its steps done in two; before a single swap it says where the ball is."""
-    start, groups = _read(solution)
+    start, groups = read(solution)
     group = groups[place]
     half = len(group) // 2
-    return _chain(start, [*groups[:place], group[:half], group[half:], *groups[place + 1 :]])
+    return chain(start, [*groups[:place], group[:half], group[half:], *groups[place + 1 :]])
 
 
 def first_wrong(solution: str, attempt: str) -> int:
@@ -92,7 +92,8 @@ def tag(question: str, attempt: str) -> str:
     return "missing_step" if any(len(step[2]) > 1 for step in wrong) else "incoherent"
 
 
-def _chain(start: int, groups: list[str]) -> str:
+def chain(start: int, groups: list[str]) -> str:
+    """The solution that does these groups of swaps, one group a step."""
     steps, cup = [], start
     for group in groups:
         after = followed(cup, group)
@@ -101,7 +102,8 @@ def _chain(start: int, groups: list[str]) -> str:
     return f"{';'.join(steps)}#{cup}"
 
 
-def _read(solution: str) -> tuple[int, list[str]]:
+def read(solution: str) -> tuple[int, list[str]]:
+    """Where the ball begins, and the swaps of each step of a solution."""
     steps = [step for step in map(_STEP.fullmatch, solution.partition("#")[0].split(";")) if step]
     return int(steps[0][1]), [step[2] for step in steps]
 

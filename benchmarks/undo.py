@@ -1,10 +1,12 @@
 """Does feedback help, and is it the feedback? UNDO against one-shot rationales and its controls.
 
     python -m benchmarks.undo --seeds 0 1 2 --output runs/undo --table benchmarks/results/undo.md
+    python -m benchmarks.undo --trained --seeds 0 --output runs/undo-trained --table FILE.md
 
 The teacher is the programmatic tutor of `benchmarks.tutor`, asked over HTTP as any server is. Each
 seed is an ordinary run in a folder of its own, so the program resumes. All arms start from the same
-student, and every comparison is paired by test item, over the items of all seeds.
+student, and every comparison is paired by test item, over the items of all seeds. ``--trained``
+puts a language model of the student's size in the tutor's place, which learned from its transcripts.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks import transcripts
 from benchmarks.tables import Report
 from benchmarks.tutor import PROMPTS, TutorServer, problems
 from limbeck.analysis import mcnemar
@@ -31,7 +34,12 @@ STUDENT = {
     "max_position_embeddings": 128,
     "tie_word_embeddings": True,
 }
+TEACHER_STEPS = 1500
 ROWS = {"train": 2000, "validation": 220, "test": 300}
+TUTOR = (
+    "The teacher is a programmatic tutor: its first solutions do two single swaps and then jump; it "
+    "splits the step that the learner's record shows to fail."
+)
 ARMS = {
     "before": "before training",
     "one_shot": "one-shot",
@@ -50,16 +58,34 @@ def write_data(seed: int, folder: Path) -> Path:
     for name, count in ROWS.items():
         lines = [json.dumps(row) + "\n" for row in itertools.islice(rows, count)]
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    lines = [json.dumps(row) + "\n" for row in transcripts.transcripts(random.Random(-1), 12_000)]
+    (folder / "transcripts.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder
 
 
 def recipe(
-    seed: int, output: Path, data: Path, url: str, steps: int, rounds: int
+    seed: int, output: Path, data: Path, url: str | None, steps: int, rounds: int
 ) -> dict[str, Any]:
-    """One run: the method and all its controls."""
+    """One run: the method and all its controls.
+
+    Args:
+        seed: Of weights and order.
+        output: Folder of the run.
+        data: Folder of the problems.
+        url: The tutor's; None trains a small model to be the teacher.
+        steps: Updates of each round.
+        rounds: Refinements at most.
+    """
+    teacher: dict[str, Any] = {"server": url, "model": "tutor"}
+    if url is None:
+        taught = {"source": str(data / "transcripts.jsonl"), "test": 0.0, "validation": 0.02}
+        teacher = {"config": STUDENT | {"max_position_embeddings": 256}, "tokenizer": "characters"}
+        training = {"max_steps": TEACHER_STEPS, "learning_rate": 1.0e-3, "use_cpu": True}
+        batch = {"per_device_train_batch_size": 16, "eval_strategy": "no"}
+        teacher["sft"] = {"data": taught, "training": {**training, **batch}}
     return {
         "student": {"config": STUDENT, "tokenizer": "characters"},
-        "teacher": {"server": url, "model": "tutor"},
+        "teacher": teacher,
         "data": {
             "source": str(data / "train.jsonl"),
             "validation": str(data / "validation.jsonl"),
@@ -67,7 +93,7 @@ def recipe(
             "verifier": "after_marker",
         },
         "method": {"name": "undo", "rounds": rounds},
-        "prompts": str(PROMPTS),
+        "prompts": str(transcripts.PROMPTS if url is None else PROMPTS),
         "controls": True,
         "baseline": "none",
         "seed": seed,
@@ -90,6 +116,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--trained", action="store_true", help="a small model as the teacher")
     parser.add_argument("--steps", type=int, default=300, help="updates of each round")
     parser.add_argument("--rounds", type=int, default=3, help="refinements at most")
     parser.add_argument("--output", type=Path, default=Path("runs/undo"))
@@ -102,26 +129,25 @@ def main() -> None:
         for seed in args.seeds:
             folder = args.output / str(seed)
             data = write_data(seed, args.output / f"data-{seed}")
-            asked = recipe(seed, folder, data, server.url, args.steps, args.rounds)
+            url = None if args.trained else server.url
+            asked = recipe(seed, folder, data, url, args.steps, args.rounds)
             runs.append(distill(parse_recipe(asked)))
             print(f"seed {seed}: {runs[-1].results['verdict']}", flush=True)
     seeds = " ".join(map(str, args.seeds))
-    words = f"--seeds {seeds} --steps {args.steps} --rounds {args.rounds}"
-    table(runs, args.steps).finish(f"python -m benchmarks.undo {words}", args.table)
+    words = f"{'--trained ' if args.trained else ''}--seeds {seeds} --steps {args.steps} --rounds {args.rounds}"
+    table(runs, args).finish(f"python -m benchmarks.undo {words}", args.table)
 
 
-def table(runs: list[Any], steps: int) -> Report:
+def table(runs: list[Any], args: argparse.Namespace) -> Report:
     """A row for each arm: accuracy in each seed, and the student against it."""
     report = Report(
         f"UNDO and its controls, {len(runs)} seed(s)",
-        "A ball under five cups, eight swaps. The tutor's first solutions do two single swaps and "
-        "then jump; it splits the step that the learner's record shows to fail. 2,000 problems, "
-        "300 held out for each seed "
-        f"(other problems in each), a student of 0.4 million parameters from new weights, {steps} "
-        "updates a round at batch 32, learning rate 1e-3. Read a row: accuracy over all held-out "
-        "items (each seed); how many rounds were trained, the first included; updates of all of them; "
-        "UNDO minus this arm in points, paired by item, with 95 % interval "
-        "and exact McNemar p.",
+        f"{_teacher(runs) if args.trained else TUTOR} 2,000 problems, a ball under five cups and eight "
+        "swaps each, and 300 held out for each seed (other problems in each); a student of 0.4 "
+        f"million parameters from new weights, {args.steps} updates a round at batch 32, learning rate "
+        "1e-3. Read a row: accuracy over all held-out items (each seed); how many rounds were "
+        "trained, the first included; updates of all of them; UNDO minus this arm in points, paired "
+        "by item, with 95 % interval and exact McNemar p.",
         ("arm", "accuracy", "each seed", "rounds", "updates", "undo minus this"),
     )
     student = np.concatenate([_right(run, "student") for run in runs])
@@ -133,6 +159,17 @@ def table(runs: list[Any], steps: int) -> Report:
         against = "" if arm == "student" else f"{against}, p = {test.p:.1g}"
         report.add(*cells, *_effort(runs, arm), against)
     return report
+
+
+def _teacher(runs: list[Any]) -> str:
+    """The trained teacher, and how good it is at what it was trained for."""
+    counts = [r["rationales"] for run in runs for r in run.results["training"]["student"]["rounds"]]
+    verified = ", ".join(f"{sum(c.values()) - c['dropped']:,}" for c in counts)
+    return (
+        "The teacher is a language model of the student's size, trained for "
+        f"{TEACHER_STEPS:,} updates on 12,000 transcripts of the tutor. Rows with a right solution, "
+        f"round by round: {verified}."
+    )
 
 
 def _right(run: Any, arm: str) -> np.ndarray:

@@ -116,9 +116,11 @@ def test_the_round_that_is_kept_is_the_best_on_the_selection_problems(server, tm
 
 def test_rounds_end_without_a_gain(server, tmp_path):
     """A student of three steps has nothing right, and its first refinement nothing either."""
-    log = work(undo(server, tmp_path / "run", method={"least_gain": 0.0})).results["training"]
+    mapping = undo(server, tmp_path / "run", method={"least_gain": 0.0}, controls=["blind"])
+    log = work(mapping).results["training"]
     assert log["student"]["stopped"] == "no gain" and len(log["student"]["rounds"]) == 2
     assert log["student"]["kept_round"] == 0
+    assert len(log["control_blind"]["rounds"]) == 2, "a control takes as many rounds"
 
 
 @pytest.mark.parametrize(
@@ -146,11 +148,16 @@ def test_a_fresh_start_differs_from_going_on(server, tmp_path):
 @pytest.mark.parametrize(
     ("place", "word", "count"),
     [
-        ("limbeck.sources.budget:Spent.plus", "", 7),  # among the first solutions
-        ("limbeck.sources.budget:Spent.plus", "", 60),  # among the refined ones
-        ("limbeck.run.tutor:Tutor.diagnose", "", 2),
-        ("limbeck.run.tutor:Tutor.selected", "", 1),
-        ("limbeck.run.trainings:save", "after-001", 1),
+        ("limbeck.sources.budget:Spent.plus", "", 60),  # among the refined solutions
+        *(
+            pytest.param(*kill, marks=pytest.mark.slow)
+            for kill in (
+                ("limbeck.sources.budget:Spent.plus", "", 7),  # among the first solutions
+                ("limbeck.run.tutor:Tutor.diagnose", "", 2),
+                ("limbeck.run.tutor:Tutor.selected", "", 1),
+                ("limbeck.run.trainings:save", "after-001", 1),
+            )
+        ),
     ],
 )
 def test_killed_and_resumed_it_ends_the_same_and_pays_once(server, tmp_path, place, word, count):

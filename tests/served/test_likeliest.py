@@ -110,6 +110,7 @@ def test_the_cache_is_that_of_the_model_itself(server, folder):
         assert np.abs(np.exp(a["log_rest"]) - np.exp(b["log_rest"])).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_training_from_it_is_training_with_the_teacher(server, folder):
     """With every token kept but one, the same student comes out."""
     server.most = len(character_tokenizer())

@@ -42,8 +42,12 @@ def disk(bench: Bench, output: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     student = 4 * parameters_of(bench.student.config)
     kept = int(bench.recipe.training.get("save_total_limit", DEFAULTS["save_total_limit"])) + 1
-    controls = bench.recipe.controls
-    arms = 2 + (len(controls) if isinstance(controls, list) else 2 * controls)
+    controls, method = bench.recipe.controls, bench.method
+    possible = 6 if method.tutors else 2
+    extra = len(controls) if isinstance(controls, list) else possible * controls
+    arms = 2 + extra
+    if method.tutors:  # students between rounds stay until the last control is trained
+        arms += (1 + extra) * method.number_of_rounds(0)
     # A checkpoint is weights and two moments; models fine-tuned before are kept as well.
     need = 3 * student * kept + arms * student + 50 * 2**20
     for spec, side in (

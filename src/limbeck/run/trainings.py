@@ -20,6 +20,7 @@ from limbeck.run.cached import CachedLab
 from limbeck.run.folder import RunFolder
 from limbeck.run.probe import nats_of_each
 from limbeck.run.profiling import profiled
+from limbeck.run.rounds import accuracies, best, joined
 from limbeck.run.saving import as_result, finite, plain, save
 from limbeck.run.served import ServedLab
 from limbeck.run.start import start_of
@@ -93,7 +94,11 @@ class Trainings:
         return ServedLab if spec is not None and spec.server is not None else RoundLab
 
     def rounds_of(self, arm: Arm) -> int:
-        """How many trainings an arm is made of."""
+        """How many trainings an arm is made of, at most; of a control, as many as of its model."""
+        if arm.begins_like is not None:
+            model = self.folder.done(f"train {arm.begins_like}")
+            assert model is not None, "its model is trained first"
+            return len(model["rounds"])
         return arm.method.number_of_rounds(self.lab(arm, 0).checkpoints)
 
     def train(self, arm: Arm, steps: int) -> dict[str, Any]:
@@ -139,9 +144,9 @@ class Trainings:
             done.append(self.folder.once(stage, work, everywhere=True))
             if rank() == 0:
                 shutil.rmtree(self._work(arm, index), ignore_errors=True)
-            if not arm.method.goes_on([r["selection"]["value"] for r in done if "selection" in r]):
+            if not arm.begins_like and not arm.method.goes_on(accuracies(done)):
                 break
-        kept = _best(done) if arm.method.keeps_best else len(done) - 1
+        kept = best(done) if arm.method.keeps_best else len(done) - 1
         model = plain(self._student_after(arm, kept))
         save(model, self.bench.student.tokenizer, self.folder / arm.folder)
         ended = {"stopped": "last round" if len(done) == rounds else "no gain"}
@@ -283,33 +288,3 @@ class Trainings:
 def _owner(arm: Arm, index: int) -> str:
     """The arm whose round this is: several may share the first one."""
     return arm.begins_like or arm.name if index == 0 else arm.name
-
-
-def joined(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """How several rounds went as one training: counts added, curves one behind the other."""
-    whole: dict[str, Any] = {"terms": rounds[-1]["terms"]}
-    for name in ("steps", "supervised_tokens", "tokens_written", "sequences"):
-        whole[name] = sum(r[name] for r in rounds)
-    for name in ("curve", "eval_curve"):
-        before = 0
-        whole[name] = []
-        for r in rounds:
-            whole[name] += [{**point, "step": point["step"] + before} for point in r[name]]
-            before += r["steps"]
-    about = ("terms", "curve", "eval_curve", "memory")
-    whole["rounds"] = [{k: v for k, v in r.items() if k not in about} for r in rounds]
-    return whole
-
-
-def _best(rounds: list[dict[str, Any]]) -> int:
-    """The round after which the student was best.
-
-    On the selection problems, the first of equals; or else by the likelihood of the validation
-    text; the last where there is neither.
-    """
-    if all("selection" in r for r in rounds):
-        return max(range(len(rounds)), key=lambda i: (rounds[i]["selection"]["value"], -i))
-    nats = [r["validation_nats_per_token"] for r in rounds]
-    if any(x is None for x in nats):
-        return len(rounds) - 1
-    return min(range(len(nats)), key=lambda i: nats[i])
