@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.bench import open_bench
-from limbeck.doctor import examine, refuse, say_finding, server
 from limbeck.errors import RequestError
 from limbeck.models import matmul_precision
 from limbeck.ranks import rank, wait_for_everyone
 from limbeck.recipe import Recipe
-from limbeck.run.cached import open_cache
-from limbeck.run.distill import hashes_of
 from limbeck.run.folder import RunFolder
+from limbeck.run.opening import hashes_of, opened
 from limbeck.run.responses import FILE, keep_responses
 from limbeck.run.served import ServedTeacher
 
@@ -60,17 +57,8 @@ def generate(recipe: Recipe, *, fresh: bool = False) -> Generated:
     _refuse_silence(recipe)
     folder = RunFolder(recipe.output)
     folder.check(recipe, fresh)
-    bench = open_bench(recipe)
-    findings = examine(bench, folder.path, quick=True)
-    refuse(findings)
-    served = ServedTeacher(folder, bench) if _is_served(recipe) else None
-    if served is not None and (fresh or not served.all_written()):
-        findings += server(bench)
-        refuse(findings)
-    cache = open_cache(bench)
-    for f in findings:
-        if f.status == "warn":
-            say_finding(f)
+    bench, _, cache = opened(recipe, folder, lambda served: fresh or not served.all_written())
+    served = ServedTeacher.of(folder, bench)
     # Not before: the Trainer takes seconds to import.
     from limbeck.run.arms import arms_of, student_of
     from limbeck.run.teacher import TeacherStage
@@ -91,10 +79,6 @@ def generate(recipe: Recipe, *, fresh: bool = False) -> Generated:
         trained = kept if bench.method.tutors else len(lab.answered_by_teacher())
         wait_for_everyone()
     return Generated(folder.path, rows, len(bench.sequences["train"]), trained, costs)
-
-
-def _is_served(recipe: Recipe) -> bool:
-    return recipe.teacher is not None and recipe.teacher.server is not None
 
 
 def _refuse_silence(recipe: Recipe) -> None:

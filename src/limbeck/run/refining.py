@@ -8,21 +8,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from limbeck.bench import Bench, open_bench
+from limbeck.bench import Bench
 from limbeck.data import Example, read_examples
-from limbeck.doctor import examine, refuse, say_finding, server
 from limbeck.errors import RequestError
 from limbeck.files import new_file
 from limbeck.methods import Rationale, Rationales
 from limbeck.models import file_hash, matmul_precision
 from limbeck.recipe import Recipe
-from limbeck.run.distill import hashes_of
 from limbeck.run.exam import Problems, open_exam
 from limbeck.run.folder import RunFolder
 from limbeck.run.learner import marked
+from limbeck.run.opening import hashes_of, opened
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import digest
-from limbeck.run.tutored import TutoredLab, check_tutoring
+from limbeck.run.tutored import TutoredLab
 from limbeck.tutoring import Attempt
 
 FILE = "refined.parquet"
@@ -93,15 +92,9 @@ def refine(
         )
     folder = RunFolder(recipe.output)
     folder.check(recipe, fresh)
-    bench = open_bench(recipe)
-    check_tutoring(bench)
+    bench, _, _ = opened(recipe, folder, lambda served: True)
     written = {} if attempts is None else _attempts(attempts, bench)
     known = None if earlier is None else _earlier(earlier, bench)
-    findings = [*examine(bench, folder.path, quick=True), *server(bench)]
-    refuse(findings)
-    for f in findings:
-        if f.status == "warn":
-            say_finding(f)
     from limbeck.run.arms import arms_of, student_of  # takes seconds, as does what it needs
     from limbeck.run.start import prepare_start
     from limbeck.run.trainings import Trainings

@@ -50,8 +50,9 @@ def finish_of(bench: Bench) -> str:
 
 def asker(folder: RunFolder, bench: Bench, stage: TeacherStage) -> Ask:
     """Asks the teacher, behind a server or in this process, through the run's store of answers."""
-    if bench.recipe.teacher is not None and bench.recipe.teacher.server is not None:
-        return ServedTeacher(folder, bench).answers
+    served = ServedTeacher.of(folder, bench)
+    if served is not None:
+        return served.answers
     size = bench.recipe.generation.batch_size
 
     def ask(requests: list[Request], what: str) -> list[Response]:

@@ -63,7 +63,7 @@ def work(
     prepared = {"teacher": teacher.prepare(), "start": prepare_start(folder, bench)}
     trained = {name: log for name, log in prepared.items() if log is not None}
     trainings = Trainings(folder, bench, teacher, profile)
-    served = _served(folder, bench)
+    served = ServedTeacher.of(folder, bench)
     if bench.teacher is None and served is None and cache is not None:
         say("the teacher is a cache alone, so the evaluation leaves it out (teacher.model adds it)")
     elif served is not None and not bench.has_answers:
@@ -175,11 +175,6 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     responses = lab.responses()
     written = said["tokens_generated"] + sum(r["tokens"] for r in responses)
     return said | figures(responses) | {"tokens_generated": written}
-
-
-def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
-    spec = bench.recipe.teacher
-    return ServedTeacher(folder, bench) if spec is not None and spec.server is not None else None
 
 
 def _measure_served(measuring: Measuring, served: ServedTeacher, lab: RoundLab) -> Measured:
