@@ -175,6 +175,12 @@ def test_killed_and_resumed_it_ends_the_same_and_pays_once(server, tmp_path, pla
     assert [[r.get(k) for k in kept] for r in mine] == [[r.get(k) for k in kept] for r in theirs]
 
 
+def test_the_doctor_says_what_rounds_are_chosen_by(server, tmp_path):
+    (found,) = [f for f in check(recipe(server, tmp_path), []) if f.check == "rounds"]
+    assert found.status == "warn" and "5 problems for the learner's record, 7 to" in found.what
+    assert "within 37 points" in found.why and "data.validation" in found.mend
+
+
 # Bad input
 
 

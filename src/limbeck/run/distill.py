@@ -70,8 +70,8 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     recipe = load_recipe(path, overrides)
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
-    findings = [*examine(bench, Path(recipe.output)), *server(bench)]
-    check_tutoring(bench)
+    rounds = check_tutoring(bench)
+    findings = [*examine(bench, Path(recipe.output)), *rounds, *server(bench)]
     open_cache(bench)
     if weights and not any(f.status == "fail" for f in findings):
         from limbeck.doctor.headroom import load_and_compare

@@ -31,8 +31,7 @@ def opened(
         RequestError: Something is missing, broken, or cannot work.
     """
     bench = open_bench(recipe)
-    check_tutoring(bench)
-    findings = examine(bench, folder.path, quick=True)
+    findings = [*check_tutoring(bench), *examine(bench, folder.path, quick=True)]
     refuse(findings)
     if asks(ServedTeacher(folder, bench)):
         findings += server(bench)

@@ -1,5 +1,6 @@
 """A lab whose teacher explains, and the way to ask that teacher."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import Any
 
 from limbeck.bench import Bench
 from limbeck.data import Example, Message
+from limbeck.doctor import Finding
 from limbeck.engines import Request, Response
 from limbeck.engines.local import InProcess
 from limbeck.methods import UNDO
@@ -22,16 +24,34 @@ from limbeck.run.window import check_window
 from limbeck.sources import Store, ask_all
 from limbeck.tutoring import FINISH, Attempt, Prompts
 
+ENOUGH = 100
+"""Selection problems below which the doctor warns."""
 
-def check_tutoring(bench: Bench) -> None:
-    """Refuse what a rewriting teacher cannot do, before anything is asked.
+
+def check_tutoring(bench: Bench) -> list[Finding]:
+    """Refuse what a rewriting teacher cannot do, before anything is asked; say what it works with.
 
     Raises:
         RequestError: See `open_exam`, `Prompts.named` and `check_window`.
     """
-    if bench.method.tutors:
-        prompts = Prompts.named(bench.recipe.prompts)
-        check_window(bench, open_exam(bench), prompts, finish_of(bench))
+    if not bench.method.tutors:
+        return []
+    exam = open_exam(bench)
+    check_window(bench, exam, Prompts.named(bench.recipe.prompts), finish_of(bench))
+    shown, chosen = len(exam.diagnosis.examples), len(exam.selection.examples)
+    what = f"{shown} problems for the learner's record, {chosen} to choose the best round by"
+    if chosen >= ENOUGH:
+        return [Finding("rounds", "ok", what)]
+    return [
+        Finding(
+            "rounds",
+            "warn",
+            what,
+            f"accuracy on {chosen} problems is known to within {98 / math.sqrt(chosen):.0f} points, and "
+            "the choice of a round is that of chance where rounds differ by less",
+            "hold out more rows with data.validation (200 tell 7 points apart)",
+        )
+    ]
 
 
 def words_of(bench: Bench) -> dict[str, str]:
