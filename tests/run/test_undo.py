@@ -4,16 +4,23 @@ import itertools
 import json
 import random
 import signal
+import sqlite3
 from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
 from benchmarks.tutor import CUPS, PROMPTS, TutorServer, problems
 
+from limbeck.bench import open_bench
 from limbeck.errors import LimbeckError, RequestError
 from limbeck.recipe import parse_recipe
 from limbeck.run.distill import check
+from limbeck.run.exam import open_exam
+from limbeck.run.tutor import Tutor
+from limbeck.run.tutored import TutoredLab
+from limbeck.tutoring import Attempt
 from run.tiny import MODEL, invoke, request, start, tree, weights_hash, work, write
+from served.hostile import Hostile
 
 CONTROLS = ("longer", "resample", "shuffled", "blind")
 SIZES = {"train": 24, "validation": 12, "test": 12}
@@ -88,7 +95,7 @@ def test_a_run_with_its_controls(server, tmp_path):
     assert rationales(run.path, 1)["earlier"] == rationales(run.path, 0)["rationale"]
     example = rounds[1]["examples"][0]
     assert example["old"] != example["new"] and example["tag"] and example["question"]
-    assert not any(k.startswith("examples") for k in rounds[0])
+    assert "examples" not in rounds[0]
     # All on the same items, compared in pairs; what was trained between rounds is gone.
     arms = {"one_shot", "student", *(f"control_{name}" for name in CONTROLS)}
     assert arms < set(found["evaluation"]["metrics"]) and not (run.path / "checkpoints").exists()
@@ -98,7 +105,8 @@ def test_a_run_with_its_controls(server, tmp_path):
     assert trained["control_longer"]["steps"] == 9 and trained["student"]["steps"] == 9
     for name in ("resample", "shuffled", "blind"):
         log = trained[f"control_{name}"]
-        assert [r["asked"]["answers"] - sum(r["tags"].values()) for r in log["rounds"]]
+        assert [r["rationales"]["first"] for r in log["rounds"]] == [24, 24, 24]
+        assert all(r["asked"]["answers"] >= 29 for r in log["rounds"])
         assert log["rounds"][0] == rounds[0], "the first round is shared"
     assert (run.path / "arms/one_shot/model.safetensors").exists()
     page = run.report.read_text()
@@ -107,11 +115,16 @@ def test_a_run_with_its_controls(server, tmp_path):
     assert server.requests == found["costs"]["teacher"]["answers"]
 
 
-def test_the_round_that_is_kept_is_the_best_on_the_selection_problems(server, tmp_path):
-    run = work(undo(server, tmp_path / "run"))
+def test_the_round_that_is_kept_is_the_best_on_the_selection_problems(
+    server, tmp_path, monkeypatch
+):
+    """A student of three steps has nothing right, so what it has right is said for it."""
+    right = {1: [True] * 2, 2: [True] * 5, 3: [True] * 4}
+    monkeypatch.setattr(Tutor, "selected", lambda self: (right[self.lab.round] + [False] * 7)[:7])
+    run = work(undo(server, tmp_path / "run", method={"least_gain": -1.0}))
     log = run.results["training"]["student"]
-    values = [r["selection"]["value"] for r in log["rounds"]]
-    assert log["kept_round"] == values.index(max(values)) and log["stopped"] == "last round"
+    assert [round(7 * r["selection"]["value"]) for r in log["rounds"]] == [2, 5, 4]
+    assert log["kept_round"] == 1 and log["stopped"] == "last round"
 
 
 def test_rounds_end_without_a_gain(server, tmp_path):
@@ -123,16 +136,67 @@ def test_rounds_end_without_a_gain(server, tmp_path):
     assert len(log["control_blind"]["rounds"]) == 2, "a control takes as many rounds"
 
 
-@pytest.mark.parametrize(
-    "method",
-    [{"mode": "failed", "start": "continue"}, {"mode": "mixed"}, {"feedback": "resample"}],
-)
-def test_other_ways(server, tmp_path, method):
-    run = work(undo(server, tmp_path / "run", method=method))
+@pytest.mark.parametrize("mode", ["failed", "mixed"])
+def test_only_what_is_wrong_is_rewritten(server, tmp_path, monkeypatch, mode):
+    """The student is made to have some problems right in round 1, and none in round 2."""
+
+    def attempts(lab, problems, path, what):
+        if "training" not in what:
+            return [Attempt("", False)] * len(problems.examples)
+        right = [e.answer == "1" and lab.round == 1 for e in problems.examples]
+        cut = [e.prompt.startswith("2") for e in problems.examples]
+        return [
+            Attempt(f"own#{e.answer}" if r else "own", r, finished=not c)
+            for e, r, c in zip(problems.examples, right, cut, strict=True)
+        ]
+
+    monkeypatch.setattr(TutoredLab, "attempts", attempts)
+    run = work(undo(server, tmp_path / "run", method={"mode": mode}))
+    first, second, third = (rationales(run.path, i) for i in range(3))
+    own = [
+        i
+        for i, (q, a) in enumerate(zip(second["question"], second["answer"], strict=True))
+        if a == "1" and not q.startswith("2")
+    ]
+    assert 0 < len(own) < 24
+    for i, origin in enumerate(second["origin"]):
+        assert origin == (({"mixed": "own", "failed": "earlier"}[mode]) if i in own else "first")
+    expected = ["own#1" if mode == "mixed" else first["rationale"][i] for i in own]
+    assert [second["rationale"][i] for i in own] == expected
+    # What a student wrote is not handed to the teacher as its own solution.
+    assert [second["solution"][i] for i in own] == [first["rationale"][i] for i in own]
+    assert [third["earlier"][i] for i in own] == [first["rationale"][i] for i in own]
+    assert set(third["origin"]) == {"first"}
+    text = pq.read_table(run.path / "rounds/001/text.parquet").to_pydict()
+    assert text["author"].count("student") == (len(own) if mode == "mixed" else 0)
+
+
+def test_a_rewrite_that_is_too_long_leaves_the_earlier_one(server, tmp_path):
+    """23 tokens have room for the first solutions, and for no more steps."""
+    run = work(undo(server, tmp_path / "run", data=data(tmp_path, max_length=23)))
     rounds = run.results["training"]["student"]["rounds"]
-    assert len(rounds) == 3 and all(sum(r["rationales"].values()) == 24 for r in rounds)
-    attempted = (run.path / "rounds/000/attempts.jsonl").exists()
-    assert attempted == (method.get("mode") in ("failed", "mixed"))
+    assert rounds[0]["rationales"]["first"] == 24
+    assert rounds[1]["rationales"] == {
+        "first": 0, "retried": 0, "earlier": 24, "own": 0, "dropped": 0,
+    }  # fmt: skip
+    assert rationales(run.path, 1)["rationale"] == rationales(run.path, 0)["rationale"]
+
+
+def test_without_a_record_every_round_draws_anew(server, tmp_path):
+    """The prompt of a problem that fell back is the same again, and must not be answered by heart."""
+    method = {"feedback": "blind", "retries": 1}
+    work(undo(server, tmp_path / "run", data=data(tmp_path, max_length=23), method=method))
+    with sqlite3.connect(tmp_path / "run/answers.sqlite") as store:
+        asked = [json.loads(row[0]) for row in store.execute("SELECT request FROM answers")]
+    drawn = [r for r in asked if r["temperature"] > 0]
+    # In rounds 1 and 2 one more draw of each of 24 rows, besides the problems of the record.
+    assert sorted({r["nth"] for r in drawn}) == [3, 5]
+
+
+def test_a_going_on_resampled_run(server, tmp_path):
+    method = {"feedback": "resample", "start": "continue"}
+    log = work(undo(server, tmp_path / "run", method=method)).results["training"]["student"]
+    assert len(log["rounds"]) == 3 and log["rounds"][2]["rationales"]["first"] == 24
 
 
 def test_a_fresh_start_differs_from_going_on(server, tmp_path):
@@ -241,6 +305,46 @@ def test_a_context_too_small_for_one_record(server, tmp_path):
     assert "too small for one record" in error.what and "method.context" in error.where
 
 
+def test_a_problem_is_in_one_set_only(server, tmp_path):
+    """Also where the data has it twice, with other words."""
+    lines = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    twice = [{**r, "completion": f"{c}#{r['answer']}"} for r in lines for c in "xy"]
+    (tmp_path / "validation.jsonl").write_text("".join(json.dumps(r) + "\n" for r in twice))
+    exam = open_exam(open_bench(parse_recipe(undo(server, tmp_path / "run"))))
+    keys = [e.key for part in (exam.diagnosis, exam.selection) for e in part.examples]
+    assert len(keys) == len(set(keys)) == 12
+
+
+def test_an_answer_that_leaves_no_room_for_the_record(server, tmp_path):
+    mapping = recipe(server, tmp_path, method={"context": 1000}, generation={"max_new_tokens": 900})
+    assert "too small for one record" in refused(mapping).what
+
+
+@pytest.mark.parametrize("method", [{"rounds": 0}, {"feedback": "resample"}, {"feedback": "blind"}])
+def test_without_a_record_no_window_is_too_small(server, tmp_path, method):
+    check(recipe(server, tmp_path, method={"context": 100, **method}), [])
+
+
+def test_prompts_that_hide_the_attempt_are_refused_where_it_matters(server, tmp_path):
+    error = refused(recipe(server, tmp_path, method={"mode": "failed"}))
+    assert "the refine prompt leaves it out" in error.what
+
+
+def test_a_control_that_is_none(server, tmp_path):
+    with pytest.raises(RequestError, match=r"gold, labelled, longer, resample, shuffled, blind"):
+        parse_recipe(undo(server, tmp_path / "run", controls=["bllind"]))
+
+
+def test_a_server_of_conversations_only(server, tmp_path):
+    """It lists no models, so the doctor asks it something: as the method will."""
+    with Hostile(lambda prompt: "Hello", chat_only=True, listing=False) as hostile:
+        mapping = undo(hostile, tmp_path / "run", teacher={"model": "teacher"})
+        (found,) = [
+            f for f in check(write(tmp_path / "r.yaml", mapping), []) if f.check == "server"
+        ]
+    assert found.status == "ok" and "messages" in hostile.bodies[0]
+
+
 def test_a_verifier_that_rejects_everything_stops_with_examples(server, tmp_path):
     data_ = data(tmp_path, verifier="boxed")  # and the tutor knows nothing of boxes
     with pytest.raises(LimbeckError) as caught:
@@ -299,9 +403,6 @@ def attempts(path, problems_, wrong=()):
 
 
 def diagnosis_rows(mapping):
-    from limbeck.bench import open_bench
-    from limbeck.run.exam import open_exam
-
     exam = open_exam(open_bench(parse_recipe(mapping)))
     return [(e.prompt, e.answer) for e in exam.diagnosis.examples]
 
@@ -332,7 +433,8 @@ def test_refine_takes_answers_and_gives_text(server, tmp_path):
 def test_refine_asks_the_student_of_the_recipe(server, tmp_path):
     done = invoke("refine", write(tmp_path / "r.yaml", undo(server, tmp_path / "run")))
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "run/refined.parquet").exists() and "5 " in done.output
+    assert (tmp_path / "run/refined.parquet").exists()
+    assert "attempts   5 " in done.output, "an untrained student fails in one way"
 
 
 def test_refine_says_which_attempts_are_missing(server, tmp_path):
@@ -342,6 +444,31 @@ def test_refine_says_which_attempts_are_missing(server, tmp_path):
     done = invoke("refine", write(tmp_path / "r.yaml", mapping), "--attempts", file)
     assert done.exit_code == 2 and "2 of 5 problems have no attempt" in done.output
     assert not (tmp_path / "run").exists() and server.requests == 0
+
+
+def test_refine_verifies_what_it_begins_with(server, tmp_path):
+    mapping = undo(server, tmp_path / "run")
+    path = write(tmp_path / "r.yaml", mapping)
+    assert invoke("refine", path).exit_code == 0
+    table = pq.read_table(tmp_path / "run/refined.parquet")
+    wrong = table.set_column(4, "rationale", [["x#9"] * 3 + table["rationale"].to_pylist()[3:]])
+    pq.write_table(wrong, tmp_path / "earlier.parquet")
+    done = invoke("refine", path, "--earlier", tmp_path / "earlier.parquet")
+    assert done.exit_code == 0 and "3 of 24 earlier solutions are wrong" in done.output
+    pq.write_table(wrong.slice(0, 3), tmp_path / "earlier.parquet")
+    done = invoke("refine", path, "--earlier", tmp_path / "earlier.parquet")
+    assert done.exit_code == 2 and "none of these solutions is a right one" in done.output
+
+
+def test_refine_takes_one_attempt_for_a_problem(server, tmp_path):
+    mapping = undo(server, tmp_path / "run")
+    problems_ = diagnosis_rows(mapping)
+    file = attempts(tmp_path / "attempts.jsonl", problems_ + problems_[:2], [problems_[0][0]])
+    lines = file.read_text().splitlines()
+    lines[-1] = json.dumps({"prompt": problems_[1][0], "completion": "another"})
+    file.write_text("\n".join(lines) + "\n")
+    done = invoke("refine", write(tmp_path / "r.yaml", mapping), "--attempts", file)
+    assert done.exit_code == 2 and "1 problems have two different attempts" in done.output
 
 
 def test_refine_needs_a_teacher_that_rewrites(server, tmp_path):

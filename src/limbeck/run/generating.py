@@ -67,16 +67,15 @@ def generate(recipe: Recipe, *, fresh: bool = False) -> Generated:
     with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
         teacher = TeacherStage(folder, bench, cache)
         teacher.prepare()
-        lab = Trainings(folder, bench, teacher).lab(student_of(arms_of(bench)), 0)
+        arm = student_of(arms_of(bench))
+        lab = Trainings(folder, bench, teacher).lab(arm, 0)
         folder.once("generate", lambda: {"answers": len(lab.responses())})
         rows = lab.responses()
         costs = None
         if rank() == 0:
             keep_responses(rows, folder / FILE)
             costs = None if served is None else served.costs()
-        # What is kept of a tutor's solutions goes into training as it is.
-        kept = sum(row["verdict"] == "kept" for row in rows)
-        trained = kept if bench.method.tutors else len(lab.answered_by_teacher())
+        trained = len(arm.rows(lab) if bench.method.tutors else lab.answered_by_teacher())
         wait_for_everyone()
     return Generated(folder.path, rows, len(bench.sequences["train"]), trained, costs)
 

@@ -12,6 +12,7 @@ from limbeck.data import Example, Message
 from limbeck.doctor import Finding
 from limbeck.engines import Request, Response
 from limbeck.engines.local import InProcess
+from limbeck.errors import RequestError
 from limbeck.methods import UNDO
 from limbeck.run.exam import Exam, Problems, open_exam
 from limbeck.run.folder import ANSWERS, RunFolder
@@ -37,7 +38,18 @@ def check_tutoring(bench: Bench) -> list[Finding]:
     if not bench.method.tutors:
         return []
     exam = open_exam(bench)
-    check_window(bench, exam, Prompts.named(bench.recipe.prompts), finish_of(bench))
+    prompts, method = Prompts.named(bench.recipe.prompts), bench.method
+    assert isinstance(method, UNDO)
+    if method.mode != "all" and not prompts.shows_attempt:
+        raise RequestError(
+            f"with mode: {method.mode} the teacher is shown the student's attempt at the problem, "
+            "and the refine prompt leaves it out",
+            where=f"prompts: {bench.recipe.prompts}",
+            mend="use {{ attempt.text }} in refine.user.j2, or mode: all",
+        )
+    controls = bench.recipe.controls
+    if method.shows_record or controls is True or (controls and "shuffled" in controls):
+        check_window(bench, exam, prompts, finish_of(bench))
     shown, chosen = len(exam.diagnosis.examples), len(exam.selection.examples)
     what = f"{shown} problems for the learner's record, {chosen} to choose the best round by"
     if chosen >= ENOUGH:
