@@ -326,7 +326,13 @@ def test_without_a_record_no_window_is_too_small(server, tmp_path, method):
 
 
 def test_prompts_that_hide_the_attempt_are_refused_where_it_matters(server, tmp_path):
-    error = refused(recipe(server, tmp_path, method={"mode": "failed"}))
+    words = tmp_path / "words"
+    words.mkdir()
+    for file in PROMPTS.iterdir():
+        text = file.read_text().replace("(attempt.text if attempt else none)", "none")
+        (words / file.name).write_text(text)
+    check(recipe(server, tmp_path, prompts=str(words)), [])
+    error = refused(recipe(server, tmp_path, prompts=str(words), method={"mode": "failed"}))
     assert "the refine prompt leaves it out" in error.what
 
 
