@@ -39,7 +39,7 @@ class Side:
         return int(self.config.get_text_config().vocab_size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a bench is equal to itself only, and can be a key
 class Bench:
     """Everything that is known before a model is loaded.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from limbeck.cli.arguments import Debug, Json, Overrides, Quiet, RecipeFile
+from limbeck.cli.arguments import Debug, Fresh, Json, Overrides, Quiet, RecipeFile
 from limbeck.cli.guard import guarded
 from limbeck.cli.refining import refine
 from limbeck.cli.transfer import transfer
@@ -68,9 +68,7 @@ def demo(
 def distill(
     recipe: RecipeFile,
     overrides: Overrides = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")
-    ] = False,
+    fresh: Fresh = False,
     profile: Annotated[
         bool,
         typer.Option(
@@ -100,9 +98,7 @@ def distill(
 def sft(
     recipe: RecipeFile,
     overrides: Overrides = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Delete an earlier run of this folder and start over.")
-    ] = False,
+    fresh: Fresh = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

@@ -163,13 +163,12 @@ def _check_generation(recipe: Recipe, method: Method, name: str) -> None:
             where="generation.num_beams",
             mend="leave num_beams out; beams are for a teacher that writes once (seqkd)",
         )
-    for key in ("temperature", "top_p", "top_k"):
-        if getattr(generation, key) != getattr(Generation(), key):
-            raise RequestError(
-                f"a search with beams uses no {key}",
-                where=f"generation.{key}",
-                mend=f"leave {key} out, or num_beams",
-            )
+    for key in generation.changed("temperature", "top_p", "top_k"):
+        raise RequestError(
+            f"a search with beams uses no {key}",
+            where=f"generation.{key}",
+            mend=f"leave {key} out, or num_beams",
+        )
 
 
 def _check_engine(recipe: Recipe, method: Method, name: str) -> None:
@@ -209,9 +208,7 @@ def _check_engine(recipe: Recipe, method: Method, name: str) -> None:
 
 def _check_several(generation: Generation, method: Method, name: str) -> None:
     """Several answers to a prompt, and a choice among them."""
-    for key in ("num_return_sequences", "only_correct"):
-        if getattr(generation, key) == getattr(Generation(), key):
-            continue
+    for key in generation.changed("num_return_sequences", "only_correct"):
         if method.tutors:
             raise RequestError(
                 f"with the method {name} a problem has one solution at a time, which is verified",

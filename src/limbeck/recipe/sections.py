@@ -17,6 +17,13 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def changed(self, *keys: str) -> list[str]:
+        """Those of these keys that are not at their default."""
+        fields = type(self).model_fields
+        return [
+            k for k in keys if getattr(self, k) != fields[k].get_default(call_default_factory=True)
+        ]
+
 
 class FineTuning(Section):
     """Fine-tune a model before the distillation.

@@ -26,12 +26,8 @@ def check_served(recipe: Recipe, method: Method) -> None:
             where="teacher.model",
             mend="add model: the name that it has at the server",
         )
-    others = [
-        name
-        for name, field in ModelSpec.model_fields.items()
-        if name not in {*ModelSpec.ASKING, "model", "cache"}
-        and getattr(teacher, name) != field.default
-    ]
+    asked = {*ModelSpec.ASKING, "model", "cache"}
+    others = teacher.changed(*(k for k in ModelSpec.model_fields if k not in asked))
     if others:
         raise RequestError(
             f"{others[0]} is about a model that is loaded here, and this one is behind a server",
@@ -106,8 +102,7 @@ def _check_generation(generation: Generation) -> None:
         "num_beams": "it is no part of the protocol: leave it out; temperature: 0 is greedy",
         "batch_size": "leave it out: teacher.concurrency says how many are asked at once",
     }
-    for name, mend in here.items():
-        if getattr(generation, name) != getattr(Generation(), name):
-            raise RequestError(
-                f"a server is not told {name}", where=f"generation.{name}", mend=mend
-            )
+    for name in generation.changed(*here):
+        raise RequestError(
+            f"a server is not told {name}", where=f"generation.{name}", mend=here[name]
+        )

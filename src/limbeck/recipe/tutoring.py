@@ -25,8 +25,7 @@ def check_tutoring(recipe: Recipe, method: Method) -> None:
                 mend="say how a solution ends: last_number, after_marker, boxed, choice or yes_no",
             )
         return
-    if recipe.diagnosis is not None or recipe.prompts != Recipe.model_fields["prompts"].default:
-        key = "diagnosis" if recipe.diagnosis is not None else "prompts"
+    for key in recipe.changed("diagnosis", "prompts"):
         raise RequestError(
             f"with the method {name} the teacher is not told how the student does",
             where=key,
@@ -44,11 +43,10 @@ def check_tutoring(recipe: Recipe, method: Method) -> None:
 
 
 def _check_decoding(generation: Generation, name: str) -> None:
-    for key in ("temperature", "top_p", "top_k", "num_beams"):
-        if getattr(generation, key) != getattr(Generation(), key):
-            own = {"temperature": "set method.temperature, or method.retry_temperature"}
-            raise RequestError(
-                f"the method {name} decodes greedily, and draws where it asks again",
-                where=f"generation.{key}",
-                mend=own.get(key, f"leave generation.{key} out"),
-            )
+    for key in generation.changed("temperature", "top_p", "top_k", "num_beams"):
+        own = {"temperature": "set method.temperature, or method.retry_temperature"}
+        raise RequestError(
+            f"the method {name} decodes greedily, and draws where it asks again",
+            where=f"generation.{key}",
+            mend=own.get(key, f"leave generation.{key} out"),
+        )

@@ -1,5 +1,6 @@
 """The problems that a student is examined on between rounds."""
 
+import functools
 from dataclasses import dataclass
 
 from limbeck.bench import Bench, ids
@@ -31,6 +32,7 @@ class Exam:
     selection: Problems
 
 
+@functools.lru_cache(maxsize=1)  # every lab of a run asks
 def open_exam(bench: Bench) -> Exam:
     """Find both sets, before anything expensive.
 

@@ -8,9 +8,6 @@ from typing import Any
 from limbeck.bench import Bench
 from limbeck.data import Example
 from limbeck.engines import Engine, Sampling
-from limbeck.engines.special_tokens import pad_id
-from limbeck.engines.transformers import TransformersEngine
-from limbeck.models import device
 from limbeck.run.exam import Problems
 from limbeck.run.text import digest
 from limbeck.sources import answer_all
@@ -21,14 +18,14 @@ TAG_TOKENS = 16
 
 
 def attempts_of(
-    bench: Bench, problems: Problems, student: Callable[[], Any], path: Path, what: str
+    bench: Bench, problems: Problems, engine: Callable[[], Engine], path: Path, what: str
 ) -> list[Attempt]:
     """A student's greedy answers, marked; through a journal.
 
     Args:
         bench: The tokenizer, and how an answer is verified.
         problems: What is asked.
-        student: Loads the model, when it is needed.
+        engine: The student as something that writes, when it is needed.
         path: The journal.
         what: The work, in a few words.
     """
@@ -37,19 +34,8 @@ def attempts_of(
     sampling = Sampling(longest, temperature=0.0, batch_size=recipe.evaluate.batch_size)
     prompts = [s.prompt for s in problems.sequences]
 
-    def engine() -> Engine:
-        model, tokenizer = student().to(device()), side.tokenizer
-        return TransformersEngine(model, pad_id(tokenizer), side.ends, len(tokenizer))
-
-    loaded: list[Engine] = []
-
-    def once() -> Engine:
-        if not loaded:
-            loaded.append(engine())
-        return loaded[0]
-
     key = digest(prompts, asdict(sampling), what)
-    done = answer_all(path, key, prompts, once, sampling, 0, what)
+    done = answer_all(path, key, prompts, engine, sampling, 0, what)
     texts = [side.tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in done]
     return marked(bench, problems.examples, texts, [a["finished"] for a in done])
 

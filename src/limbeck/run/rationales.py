@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from limbeck.data import Example, Sequence
+from limbeck.data import Author, Example, Sequence
 from limbeck.files import new_file
 from limbeck.methods import Rationale, Rationales
 
@@ -52,7 +52,12 @@ def read_solutions(path: Path) -> Rationales:
     return {i: Rationale(text, "earlier") for i, text in rows if text is not None}
 
 
+def author_of(rationale: Rationale) -> Author:
+    """Whose words they are."""
+    return Author.STUDENT if rationale.origin == "own" else Author.TEACHER
+
+
 def _teachers(rationale: Rationale, earlier: Rationale | None) -> str | None:
-    if rationale.origin != "own":
+    if author_of(rationale) is Author.TEACHER:
         return rationale.text
     return None if earlier is None else earlier.text

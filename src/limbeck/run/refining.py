@@ -97,8 +97,7 @@ def refine(
     bench, _, _ = opened(recipe, folder, lambda served: True)
     written = {} if attempts is None else _attempts(attempts, bench)
     known = None if earlier is None else _earlier(earlier, bench)
-    from limbeck.run.arms import arms_of, student_of  # takes seconds, as does what it needs
-    from limbeck.run.start import prepare_start
+    from limbeck.run.start import prepare_start  # takes seconds, as does what it needs
     from limbeck.run.trainings import Trainings
 
     with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
@@ -117,14 +116,13 @@ def refine(
                 bench, at, stage, *rest, rounds_at=lambda i: place / f"{i:03}", written=written
             )
 
-        method = student_of(arms_of(bench)).method
         if known is None:
-            method.prepare(lab(0))
+            bench.method.prepare(lab(0))
         else:
             lab(0).tutor.solve([])  # the diagnosis problems alone: they stand in the record
             lab(0).tutor.text(known)
         tags = Counter(a.tag or "right" for a in lab(1).tutor.diagnose()[0])
-        method.prepare(lab(1))
+        bench.method.prepare(lab(1))
         with new_file(folder / FILE) as partial:
             pq.write_table(pq.read_table(place / "001" / "rationales.parquet"), partial)
         return Refined(folder / FILE, lab(1).tutor.figures(), dict(tags))

@@ -89,13 +89,7 @@ class ServedTeacher:
         """What ``results.json`` says of it: answers, tokens, and money where prices are known."""
         with Store(self.folder / ANSWERS) as store:
             spent = store.spent()
-        costs = {
-            "answers": spent.answers,
-            "tokens_in": spent.tokens_in,
-            "tokens_out": spent.tokens_out,
-        }
-        money = self.budget.cost(spent)
-        return costs if money is None else {**costs, "money": money}
+        return self.budget.bill(spent)
 
     def all_written(self) -> bool:
         """Whether the text of training is there; the run's folder need not be held."""

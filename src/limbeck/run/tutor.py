@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from limbeck.data import Author, Example, Message, Sequence
+from limbeck.data import Example, Message, Sequence
 from limbeck.engines import Request, Response
 from limbeck.errors import LimbeckError
 from limbeck.files import write_json
 from limbeck.methods import Rationale, Rationales
 from limbeck.run.exam import Problems
 from limbeck.run.learner import TAG_TOKENS, tagged
-from limbeck.run.rationales import keep_rationales, read_solutions
+from limbeck.run.rationales import author_of, keep_rationales, read_solutions
 from limbeck.run.responses import response
 from limbeck.run.window import guarded
 from limbeck.sources import Answer, refuse_if_none, vet
@@ -48,7 +48,10 @@ class Tutor:
     def solve(self, rows: Rows[int], again: bool = False) -> Rationales:
         """See `limbeck.methods.Tutor.solve`."""
         method = self.lab.method
-        asked = [self.lab.solving(e) for e in self._problems(rows)]
+
+        def asked() -> list[Conversation]:
+            return [self.lab.solving(e) for e in self._problems(rows)]
+
         # Numbered through the rounds; a temperature of 0 has only one.
         draws = self.lab.round * (1 + method.retries) if again else 0
         first = method.retry_temperature if again else method.temperature
@@ -86,18 +89,21 @@ class Tutor:
     ) -> Rationales:
         """See `limbeck.methods.Tutor.refine`."""
         lab, rows = self.lab, list(attempts)
-        lessons = self._lessons(lab.round - 1)
-        before = [earlier[i].text if i in earlier else "" for i in rows] + lessons
-        shown = [*attempts.values()] + [None] * len(lessons)
 
-        def messages(seen: Record, place: int, problem: Example) -> Conversation:
-            return lab.wording.refine(
-                problem.question, lab.finish, before[place], seen, shown[place]
-            )
+        def asked() -> list[Conversation]:
+            lessons = self._lessons(lab.round - 1)
+            before = [earlier[i].text if i in earlier else "" for i in rows] + lessons
+            shown = [*attempts.values()] + [None] * len(lessons)
 
-        problems = self._problems(rows)
-        seen = guarded(lab.bench, record, list(enumerate(problems)), messages)
-        asked = [messages(seen, place, problem) for place, problem in enumerate(problems)]
+            def messages(seen: Record, place: int, problem: Example) -> Conversation:
+                return lab.wording.refine(
+                    problem.question, lab.finish, before[place], seen, shown[place]
+                )
+
+            problems = list(enumerate(self._problems(rows)))
+            seen = guarded(lab.bench, record, problems, messages)
+            return [messages(seen, place, problem) for place, problem in problems]
+
         draws = lab.round * (1 + lab.method.retries)  # a prompt without a record may come again
         return self._written(rows, asked, lab.method.temperature, draws)
 
@@ -112,7 +118,7 @@ class Tutor:
         texts = [rationales[s.example].text for s in rows]
         done = bench.completed([self._train[s.example] for s in rows], texts)
         own = [
-            replace(s, completion=c.completion, author=_author(rationales[s.example]))
+            replace(s, completion=c.completion, author=author_of(rationales[s.example]))
             for s, c in zip(rows, done, strict=True)
         ]
         kept = [s for s in own if len(s) <= bench.max_length]
@@ -189,16 +195,19 @@ class Tutor:
     def _written(
         self,
         rows: Rows[int],
-        asked: list[Conversation],
+        asked: Callable[[], list[Conversation]],
         temperature: float,
         draws: int,
         required: bool = False,
     ) -> Rationales:
-        """What the teacher writes about these rows and the diagnosis problems; asked once."""
+        """What the teacher writes about these rows and the diagnosis problems; asked once.
+
+        Later calls read it, and do not write thousands of long prompts again to that end.
+        """
         path = self.lab.folder / "teacher.json"
         if not path.exists():
             found, failed = self._verified(
-                self._problems(rows), asked, temperature, draws, required
+                self._problems(rows), asked(), temperature, draws, required
             )
             theirs = [asdict(r) if r else None for r in found[: len(rows)]]
             kept = {
@@ -305,10 +314,6 @@ class Tutor:
     @property
     def _train(self) -> list[Example]:
         return self.lab.bench.examples.train
-
-
-def _author(rationale: Rationale) -> Author:
-    return Author.STUDENT if rationale.origin == "own" else Author.TEACHER
 
 
 Ask = Callable[[list[Request], str], list[Response]]

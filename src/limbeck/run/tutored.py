@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, digest
 from limbeck.run.tutor import Ask, Tutor
 from limbeck.run.window import check_window
-from limbeck.sources import Store, ask_all
+from limbeck.sources import Budget, Spent, Store, ask_all
 from limbeck.tutoring import FINISH, Attempt, Prompts
 
 ENOUGH = 100
@@ -169,21 +169,15 @@ class TutoredLab(RoundLab):
 
     def cost(self, asked: Mapping[str, Response]) -> dict[str, Any]:
         """What answers cost, whether or not they were there already."""
-        spent: dict[str, Any] = {
-            "answers": len(asked),
-            "tokens_in": sum(r.tokens_in or 0 for r in asked.values()),
-            "tokens_out": sum(r.tokens_out or 0 for r in asked.values()),
-        }
-        spec = self.bench.recipe.teacher
-        if spec is not None and spec.prices is not None:
-            price = spec.prices
-            money = spent["tokens_in"] * price.input + spent["tokens_out"] * price.output
-            spent["money"] = money / 1e6
-        return spent
+        served = ServedTeacher.of(self.teacher.folder, self.bench)
+        budget = Budget() if served is None else served.budget
+        tokens_in = sum(r.tokens_in or 0 for r in asked.values())
+        tokens_out = sum(r.tokens_out or 0 for r in asked.values())
+        return budget.bill(Spent(len(asked), tokens_in, tokens_out))
 
     def attempts(self, problems: Problems, path: Path, what: str) -> list[Attempt]:
         """What the student, as the last round left it, writes about these problems."""
-        return attempts_of(self.bench, problems, self.student, path, what)
+        return attempts_of(self.bench, problems, cache(self._student), path, what)
 
     def responses(self) -> list[dict[str, Any]]:
         """See `RoundLab.responses`: for each problem the solution that counts, or the last that failed."""

@@ -1,6 +1,6 @@
 """What a service costs, and how much it may cost."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 MILLION = 1_000_000
 
@@ -60,6 +60,11 @@ class Budget:
             return None
         money = spent.tokens_in * self.input_price + spent.tokens_out * self.output_price
         return money / MILLION
+
+    def bill(self, spent: Spent) -> dict[str, float]:
+        """What ``results.json`` says: answers, tokens, and money where prices are known."""
+        money = self.cost(spent)
+        return asdict(spent) | ({} if money is None else {"money": money})
 
     def exhausted(self, spent: Spent) -> bool:
         """Whether nothing more may be asked."""
