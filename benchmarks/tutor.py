@@ -2,12 +2,12 @@
 
 Problems are a shell game: a ball under one of five cups, and swaps of neighbouring cups (``a`` swaps
 the first two, ``d`` the last two). ``3abdcbdac>`` asks under which cup the ball ends. A solution is a
-chain of steps, each of which may do several swaps at once, ``3a3;3b2;2dcbdac2#2``: the first solutions
+chain of steps, each of which may do several swaps at once, ``3a3;3b2;2dcbdac4#4``: the first solutions
 of this tutor do two single swaps and then jump to the end, as experts do. Asked to rewrite one with
 a learner's record, it finds the first step that each wrong attempt got wrong, and splits the step
-where most attempts failed in two. Without a record it knows no better than to spell out the first
-step; a record that is not this learner's misleads it. It remembers nothing between requests: what it
-knows stands in them.
+where most attempts failed in two; shown an attempt at the problem itself, the one that failed there.
+Without a record it knows no better than to spell out the first step; a record that is not this
+learner's misleads it. It remembers nothing between requests: what it knows stands in them.
 """
 
 import json
@@ -58,7 +58,8 @@ def answer(asked: Mapping[str, Any]) -> str:
         if not entry["correct"] and entry["solution"]
     )
     place = min(votes, key=lambda step: (-votes[step], step)) if votes else 0
-    return split(asked["previous"] or solved(asked["question"]), place)
+    previous = asked["previous"] or solved(asked["question"])
+    return split(previous, first_wrong(previous, asked["own"]) if asked["own"] else place)
 
 
 def solved(question: str) -> str:

@@ -257,7 +257,7 @@ def boom(*args, **kwargs):
 
 
 def test_an_unexpected_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(MAIN_JOB, "open_bench", boom)
+    monkeypatch.setattr(MAIN_JOB, "opened", boom)
     file = write(tmp_path / "tiny.yaml", request(tmp_path / "run"))
     done = invoke("distill", file)
     assert done.exit_code == 1
@@ -279,7 +279,7 @@ def test_control_c(monkeypatch, tmp_path):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(MAIN_JOB, "open_bench", stop)
+    monkeypatch.setattr(MAIN_JOB, "opened", stop)
     done = invoke("distill", write(tmp_path / "tiny.yaml", request(tmp_path / "run")))
     assert done.exit_code == 1 and "goes on where it was" in done.stderr
 

@@ -54,7 +54,7 @@ class Tutor:
 
 
 class Lab:
-    seed = 5
+    seed = run_seed = 5
 
     def __init__(self, tutor):
         self.tutor, self.round = tutor, tutor.round
@@ -138,6 +138,25 @@ def test_shuffled_feedback_is_the_same_attempts_at_other_problems():
     shown = {i: a.text for i, a in tutor.shown.items()}
     assert sorted(shown.values()) == [f"own {i}" for i in range(1, 8)]
     assert all(text != f"own {i}" for i, text in shown.items())
+
+
+def test_a_learners_history_stays_with_the_problem_it_was_dealt_to():
+    """The teacher sees the rounds of one learner, not a new one each time."""
+    first, second = Tutor(), Tutor()
+    method = UNDO(feedback="shuffled")
+    trained(method, first)
+    lab = Lab(second)
+    lab.seed = 6  # of another round
+    method.prepare(lab)
+    assert first.seen == second.seen
+
+
+def test_what_was_cut_is_not_done():
+    """The end of a text that was cut would be taught as its end."""
+    tutor = Tutor(right=[0, 1])
+    tutor.attempts = lambda rows: {i: Attempt(f"own {i}", i < 2, finished=i != 1) for i in rows}
+    found = trained(UNDO(mode="mixed"), tutor)
+    assert found[0].origin == "own" and found[1].text == "new 1" and 1 in tutor.asked
 
 
 @pytest.mark.parametrize("feedback", ["record", "shuffled", "blind", "resample"])

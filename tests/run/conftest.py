@@ -1,8 +1,14 @@
 """Finished runs, made once and looked at by many tests."""
 
+import itertools
+import json
+import random
+
 import pytest
 import torch
+from benchmarks.tutor import TutorServer, problems
 
+from run.school import SIZES
 from run.tiny import request, work
 
 
@@ -42,6 +48,22 @@ def teacher(runs):
         training__save_steps=100,
         training__per_device_train_batch_size=16,
     )
+
+
+@pytest.fixture
+def server():
+    """A programmatic tutor behind HTTP."""
+    with TutorServer() as server:
+        yield server
+
+
+@pytest.fixture
+def problem_files(tmp_path):
+    """Files of the tutor's problems; the prompts of one are in no other."""
+    found = iter(problems(random.Random(0), sum(SIZES.values()), swaps=4))
+    for name, count in SIZES.items():
+        lines = [json.dumps(row) + "\n" for row in itertools.islice(found, count)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
 
 
 _WIDER = {

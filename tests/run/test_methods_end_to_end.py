@@ -287,7 +287,10 @@ def test_every_method_trains_from_end_to_end(teacher, tmp_path, name):
 def test_no_method_is_left_out():
     ran = {**METHODS, **MORE, **RUNS}.values()
     methods = [c["method"] for c in ran]
-    assert {m if isinstance(m, str) else m["name"] for m in methods} == set(limbeck.methods.METHODS)
+    # undo, whose teacher explains, is in test_undo.py.
+    elsewhere = {name for name, m in limbeck.methods.METHODS.items() if m().tutors}
+    names = {m if isinstance(m, str) else m["name"] for m in methods}
+    assert names == set(limbeck.methods.METHODS) - elsewhere
 
 
 def test_no_baseline_means_no_baseline(finished):

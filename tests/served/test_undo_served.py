@@ -22,6 +22,7 @@ QUICKSTART = Path(__file__).parents[2] / "src/limbeck/cli/quickstart.yaml"
 
 
 @needs_server
+@pytest.mark.timeout(1200)
 def test_the_demos_teacher_behind_a_real_server(tmp_path):
     """Its context of 128 characters has no room for a record, so its prompt is the question alone."""
     made = tmp_path / "made"
@@ -93,6 +94,7 @@ def refined(output):
     return pq.read_table(output / "refined.parquet").to_pydict()
 
 
+@pytest.mark.timeout(1200)
 def test_ten_kills_after_an_answer_cost_no_request(tmp_path):
     """Each comes when an answer has been stored: what is paid for is not asked again."""
     with TutorServer() as server:
@@ -110,6 +112,7 @@ def test_ten_kills_after_an_answer_cost_no_request(tmp_path):
     assert server.requests == whole
 
 
+@pytest.mark.timeout(1200)  # eleven starts of a process that imports everything
 def test_ten_kills_at_any_moment_lose_no_more_than_what_was_in_flight(tmp_path):
     concurrency, kills = 4, 0
     with TutorServer() as server:

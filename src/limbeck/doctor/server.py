@@ -86,8 +86,9 @@ def _reached(bench: Bench, spec: ModelSpec) -> Finding:
     with contextlib.suppress(LimbeckError):
         if name in (engine.models() or []):
             return Finding("server", "ok", f"{spec.server} answers, and offers {name}")
-    plain = not (bench.recipe.data.chat or not isinstance(bench.examples.train[0].prompt, str))
-    prompt = "Hello" if plain else (Message("user", "Hello"),)
+    turns = not isinstance(bench.examples.train[0].prompt, str)
+    chat = turns or bench.recipe.data.chat or bench.method.tutors
+    prompt = (Message("user", "Hello"),) if chat else "Hello"
     engine.answer(Request(name, prompt, max_new_tokens=1, temperature=0.0, top_p=1.0))
     return Finding("server", "ok", f"{spec.server} does not list {name}, but it answers")
 

@@ -38,7 +38,7 @@ class Tutor(Protocol):
         ...
 
     def earlier(self) -> Rationales:
-        """What the student was trained on in the round before."""
+        """The teacher's newest solutions of the rounds before."""
         ...
 
     def record(self) -> Record:
@@ -82,6 +82,11 @@ class Lab(Protocol):
     @property
     def seed(self) -> int:
         """Of draws in this round."""
+        ...
+
+    @property
+    def run_seed(self) -> int:
+        """Of draws that are the same in all rounds."""
         ...
 
     @property

@@ -35,7 +35,7 @@ class UNDO(Method):
             asked each training problem first; or ``mixed``, where those that it has right are
             trained on in its own words.
         feedback: What the teacher learns of the student. ``record`` is the method; the others are
-            controls that ask as often: attempts dealt to other problems (``shuffled``), none at
+            controls that rewrite the same problems: attempts dealt to other problems (``shuffled``), none at
             all (``blind``), another draw of the first solutions (``resample``).
         start: Train the first student anew in each round (``fresh``), or the last one (``continue``).
         diagnosis: How many problems are in the record, at most.
@@ -89,8 +89,8 @@ class UNDO(Method):
         ),
         Deviation(
             "the paper",
-            "chooses and stops by the 20 diagnosis problems (standard error 11 points)",
-            "by the other validation rows; the diagnosis problems are for the record alone",
+            "diagnoses on 20 problems; by which it stops and chooses a round has not been found",
+            "by the other validation rows: 20 have a standard error of 11 points, and stay apart",
         ),
         Deviation(
             "the reproduction",
@@ -159,14 +159,14 @@ class UNDO(Method):
         if self.feedback == "resample":
             new = tutor.solve(rows, again=True)
         else:
-            record, shown = self._feedback(tutor.record(), attempts, lab.seed)
+            record, shown = self._feedback(tutor.record(), attempts, lab.run_seed)
             new = tutor.refine(record, earlier, {i: shown.get(i) for i in rows})
         before = {i: Rationale(r.text, "earlier") for i, r in earlier.items()}
         return tutor.text(before | new | done)
 
     def _not_rewritten(self, earlier: Rationales, attempts: dict[int, Attempt]) -> Rationales:
         """What the student has right already."""
-        right = {i: a for i, a in attempts.items() if a.correct}
+        right = {i: a for i, a in attempts.items() if _is_done(a)}
         if self.mode == "mixed":
             return {i: Rationale(a.text, "own") for i, a in right.items()}
         return {i: Rationale(earlier[i].text, "earlier") for i in right if i in earlier}
@@ -175,15 +175,26 @@ class UNDO(Method):
         self, record: Record, attempts: dict[int, Attempt], seed: int
     ) -> tuple[Record, dict[int, Attempt]]:
         """The record, and attempts at the problems themselves, as the teacher is shown them."""
-        wrong = {i: a for i, a in attempts.items() if not a.correct}
+        wrong = {i: a for i, a in attempts.items() if not _is_done(a)}
         if self.feedback == "blind":
             return blinded(record), {}
         if self.feedback == "shuffled":
             dealt = list(wrong.values())
             by = random.Random(seed).randrange(1, len(dealt)) if len(dealt) > 1 else 0
-            return shuffled(record, seed), dict(zip(wrong, dealt[by:] + dealt[:by], strict=True))
+            record = shuffled(record, seed)
+            return record, dict(zip(wrong, dealt[by:] + dealt[:by], strict=True))
         return record, wrong
+
+    @property
+    def shows_record(self) -> bool:
+        """Whether the teacher is ever shown what the student did."""
+        return self.rounds > 0 and self.feedback in ("record", "shuffled")
 
     def loss(self, tokens: Tokens, step: Step) -> dict[str, Tensor]:
         """Cross-entropy of each token of the solutions."""
         return {"nll": tokens.nll()}
+
+
+def _is_done(attempt: Attempt) -> bool:
+    """Right, and to its end: text that was cut teaches not to stop."""
+    return attempt.correct and attempt.finished

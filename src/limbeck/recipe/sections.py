@@ -1,7 +1,7 @@
 """The sections of a recipe: what each key means, and what it may be."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -254,6 +254,14 @@ class Recipe(Section):
     @classmethod
     def _none(cls, value: Any) -> Any:
         return "none" if value is None else value
+
+    @field_validator("controls", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        names = get_args(Control)
+        if isinstance(value, bool) or (isinstance(value, list) and set(value) <= set(names)):
+            return value
+        raise ValueError(f"give true, false, or a list of {', '.join(names)}")
 
     @field_validator("method", mode="before")
     @classmethod

@@ -1,5 +1,8 @@
 """The verdict of a run: did it beat plain fine-tuning, how near to the teacher, and why."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from . import origin, words
 from .facts import (
     Contrast,
@@ -82,13 +85,22 @@ def _on_items(results: Results, over: Contrast) -> str:
 
 def _steps(results: Results) -> str:
     training = results.get("training") or {}
-    student, sft = (training.get(arm, {}).get("steps") for arm in ("student", "sft"))
+    student, sft = (_own_steps(results, training.get(arm, {})) for arm in ("student", "sft"))
     if not student or not sft:
         return ""
     if student == sft:
         return f" after {words.count(student)} optimiser steps each"
     unequal = f"{words.count(student)} optimiser steps against {words.count(sft)}"
     return f", though not at equal training ({unequal})"
+
+
+def _own_steps(results: Results, log: Mapping[str, Any]) -> int | None:
+    """Of the model that is measured: with rounds that each start afresh, those of the kept one."""
+    options = (results.get("method") or {}).get("options") or {}
+    rounds, kept = log.get("rounds"), log.get("kept_round")
+    if options.get("start") == "fresh" and rounds and kept is not None:
+        return rounds[kept].get("steps")
+    return log.get("steps")
 
 
 def _near_teacher(results: Results, metric: Metric, over: Contrast) -> str:

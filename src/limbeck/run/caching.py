@@ -65,11 +65,11 @@ def make_cache(recipe: Recipe, output: Path | None, wish: Wish, fresh: bool = Fa
     encoding = _encoding(bench, wish)
     if (folder / FILE).exists() and not fresh:
         _same_encoding(Cache(folder.path), encoding)
-    served = _served(folder, bench)
+    served = ServedTeacher.of(folder, bench)
     if served is not None:
         refuse([log_probs(bench, wish.k)])
     _say_size(bench, encoding)
-    from limbeck.run.distill import hashes_of  # the Trainer takes seconds to import
+    from limbeck.run.opening import hashes_of  # the Trainer takes seconds to import
     from limbeck.run.teacher import TeacherStage
 
     with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
@@ -104,17 +104,12 @@ def verify_cache(recipe: Recipe, output: Path | None) -> tuple[Cache, Verified]:
     teacher = TeacherStage(RunFolder(folder), bench)
     refuse_difference(cache, bench, teacher.prepared)
     check_files(cache)
-    served = _served(RunFolder(folder), bench)
+    served = ServedTeacher.of(RunFolder(folder), bench)
     if served is not None:
         return cache, ask_again(cache, served, recipe.seed)
     with matmul_precision(recipe.matmul_precision):
         pad = pad_id(bench.student.tokenizer)
         return cache, recompute(cache, teacher.judge, pad, seed=recipe.seed)
-
-
-def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
-    spec = bench.recipe.teacher
-    return ServedTeacher(folder, bench) if spec is not None and spec.server is not None else None
 
 
 def _folder(recipe: Recipe, output: Path | None) -> Path:

@@ -1,23 +1,20 @@
 """The main job, as far as it can be refused: everything that takes long is in `limbeck.run.work`."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.bench import Bench, open_bench
-from limbeck.caching.manifest import FILE
-from limbeck.caching.shards import checksum
+from limbeck.bench import open_bench
 from limbeck.console import say
-from limbeck.doctor import Finding, examine, refuse, say_finding, server
+from limbeck.doctor import Finding, examine, server
 from limbeck.errors import RequestError
-from limbeck.models import fingerprint, matmul_precision
+from limbeck.models import matmul_precision
 from limbeck.recipe import Recipe, load_recipe
 from limbeck.run.cached import open_cache
 from limbeck.run.folder import RunFolder
-from limbeck.run.served import ServedTeacher
-from limbeck.run.tutored import check_tutoring, words_of
+from limbeck.run.opening import hashes_of, opened
+from limbeck.run.tutored import check_tutoring
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,8 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     recipe = load_recipe(path, overrides)
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
-    findings = [*examine(bench, Path(recipe.output)), *server(bench)]
-    check_tutoring(bench)
+    rounds = check_tutoring(bench)
+    findings = [*examine(bench, Path(recipe.output)), *rounds, *server(bench)]
     open_cache(bench)
     if weights and not any(f.status == "fail" for f in findings):
         from limbeck.doctor.headroom import load_and_compare
@@ -104,35 +101,12 @@ def distill(
     if folder.finished and not fresh:
         say(f"this run is finished: {folder / 'report.html'} (--fresh starts over)")
         return read_run(folder.path)
-    bench = open_bench(recipe)
-    check_tutoring(bench)
-    findings = examine(bench, folder.path, quick=True)
-    refuse(findings)
-    if fresh or not ServedTeacher(folder, bench).all_answered():
-        findings += server(bench)
-        refuse(findings)
-    cache = open_cache(bench)
-    for f in findings:
-        if f.status == "warn":
-            say_finding(f)
+    bench, findings, cache = opened(
+        recipe, folder, lambda served: fresh or not served.all_answered()
+    )
     # Not before: the Trainer, SciPy and the report take seconds to import.
     from limbeck.run.work import work
 
     with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
         work(folder, bench, findings, name or folder.path.name, profile, cache)
     return read_run(folder.path)
-
-
-def hashes_of(bench: Bench) -> dict[str, str]:
-    """Of everything the results depend on, to notice when it changes under an unfinished run."""
-    recipe = bench.recipe
-    rows = hashlib.blake2b(digest_size=16)
-    for split in ("train", "validation", "test"):
-        for e in getattr(bench.examples, split):
-            rows.update(repr((split, e)).encode("utf-8", "surrogatepass"))
-    hashes = {"student": fingerprint(recipe.student), "data": rows.hexdigest(), **words_of(bench)}
-    if recipe.teacher is not None:
-        hashes["teacher"] = fingerprint(recipe.teacher)
-        if recipe.teacher.cache is not None:
-            hashes["cache"] = checksum(Path(recipe.teacher.cache).expanduser() / FILE)
-    return hashes

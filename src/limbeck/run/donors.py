@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from limbeck.bench import Bench, open_bench
 from limbeck.errors import RequestError
 from limbeck.recipe import Generation, ModelSpec, Recipe, load_recipe
-from limbeck.run.distill import Run, hashes_of, read_run
+from limbeck.run.distill import Run, read_run
 from limbeck.run.folder import RunFolder
+from limbeck.run.opening import hashes_of
 from limbeck.run.start import start_of
 
 _FREE = ("training", "evaluate", "seed", "matmul_precision")

@@ -44,7 +44,7 @@ def open_exam(bench: Bench) -> Exam:
     method, recipe = bench.method, bench.recipe
     assert isinstance(method, UNDO)
     _check_answers(bench)
-    validation = sorted(bench.examples.validation, key=lambda e: e.key)
+    validation = _once(bench.examples.validation)
     if recipe.diagnosis is not None:
         chosen, selection = _read(recipe.diagnosis, bench), validation
     else:
@@ -86,7 +86,7 @@ def _read(spec: DataSpec, bench: Bench) -> list[Example]:
     """The rows of the recipe's ``diagnosis``, at most as many as the method asks for."""
     found = load_examples(spec)
     held_out = [] if spec.origin == "task" else [*found.validation, *found.test]
-    rows = sorted([*found.train, *held_out], key=lambda e: e.key)
+    rows = _once([*found.train, *held_out])
     unanswered = [e for e in rows if e.answer is None]
     if unanswered:
         raise RequestError(
@@ -110,6 +110,11 @@ def _read(spec: DataSpec, bench: Bench) -> list[Example]:
             )
     assert isinstance(bench.method, UNDO)
     return rows[: bench.method.diagnosis]
+
+
+def _once(rows: list[Example]) -> list[Example]:
+    """Each problem once, by the hash of its prompt."""
+    return sorted({e.key: e for e in rows}.values(), key=lambda e: e.key)
 
 
 def _problems(rows: list[Example], bench: Bench, name: str) -> Problems:

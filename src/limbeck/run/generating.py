@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.bench import open_bench
-from limbeck.doctor import examine, refuse, say_finding, server
 from limbeck.errors import RequestError
 from limbeck.models import matmul_precision
 from limbeck.ranks import rank, wait_for_everyone
 from limbeck.recipe import Recipe
-from limbeck.run.cached import open_cache
-from limbeck.run.distill import hashes_of
 from limbeck.run.folder import RunFolder
+from limbeck.run.opening import hashes_of, opened
 from limbeck.run.responses import FILE, keep_responses
 from limbeck.run.served import ServedTeacher
 
@@ -60,17 +57,8 @@ def generate(recipe: Recipe, *, fresh: bool = False) -> Generated:
     _refuse_silence(recipe)
     folder = RunFolder(recipe.output)
     folder.check(recipe, fresh)
-    bench = open_bench(recipe)
-    findings = examine(bench, folder.path, quick=True)
-    refuse(findings)
-    served = ServedTeacher(folder, bench) if _is_served(recipe) else None
-    if served is not None and (fresh or not served.all_written()):
-        findings += server(bench)
-        refuse(findings)
-    cache = open_cache(bench)
-    for f in findings:
-        if f.status == "warn":
-            say_finding(f)
+    bench, _, cache = opened(recipe, folder, lambda served: fresh or not served.all_written())
+    served = ServedTeacher.of(folder, bench)
     # Not before: the Trainer takes seconds to import.
     from limbeck.run.arms import arms_of, student_of
     from limbeck.run.teacher import TeacherStage
@@ -79,22 +67,17 @@ def generate(recipe: Recipe, *, fresh: bool = False) -> Generated:
     with folder.open(recipe, hashes_of(bench), fresh), matmul_precision(recipe.matmul_precision):
         teacher = TeacherStage(folder, bench, cache)
         teacher.prepare()
-        lab = Trainings(folder, bench, teacher).lab(student_of(arms_of(bench)), 0)
+        arm = student_of(arms_of(bench))
+        lab = Trainings(folder, bench, teacher).lab(arm, 0)
         folder.once("generate", lambda: {"answers": len(lab.responses())})
         rows = lab.responses()
         costs = None
         if rank() == 0:
             keep_responses(rows, folder / FILE)
             costs = None if served is None else served.costs()
-        # What is kept of a tutor's solutions goes into training as it is.
-        kept = sum(row["verdict"] == "kept" for row in rows)
-        trained = kept if bench.method.tutors else len(lab.answered_by_teacher())
+        trained = len(arm.rows(lab) if bench.method.tutors else lab.answered_by_teacher())
         wait_for_everyone()
     return Generated(folder.path, rows, len(bench.sequences["train"]), trained, costs)
-
-
-def _is_served(recipe: Recipe) -> bool:
-    return recipe.teacher is not None and recipe.teacher.server is not None
 
 
 def _refuse_silence(recipe: Recipe) -> None:

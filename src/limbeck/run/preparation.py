@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from limbeck.bench import open_bench
-from limbeck.doctor import examine, refuse, say_finding
 from limbeck.errors import RequestError
 from limbeck.models import matmul_precision
 from limbeck.recipe import Recipe
-from limbeck.run.distill import hashes_of
 from limbeck.run.folder import RunFolder
+from limbeck.run.opening import hashes_of, opened
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,7 @@ def prepare(recipe: Recipe, *, fresh: bool = False) -> Prepared:
         )
     folder = RunFolder(recipe.output)
     folder.check(recipe, fresh)
-    bench = open_bench(recipe)
-    findings = examine(bench, folder.path, quick=True)
-    refuse(findings)
-    for f in findings:
-        if f.status == "warn":
-            say_finding(f)
+    bench, _, _ = opened(recipe, folder, lambda served: False)
     # Not before: the Trainer takes seconds to import.
     from limbeck.run.start import prepare_start
     from limbeck.run.teacher import TeacherStage

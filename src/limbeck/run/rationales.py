@@ -19,12 +19,15 @@ def keep_rationales(
 ) -> None:
     """Write the table; it takes its name when it is complete.
 
+    Beside ``rationale``, what is trained on, stand ``solution``, the teacher's newest, which is
+    another where the student's own words are trained on, and ``earlier``, its solution before.
+
     Args:
         path: Where.
         train: All training rows.
         rows: Those that are trained on, completed.
         rationales: Their solutions.
-        earlier: The solutions of the round before.
+        earlier: The teacher's solutions of the rounds before.
     """
     examples = [train[s.example] for s in rows]
     columns = {
@@ -34,6 +37,7 @@ def keep_rationales(
         "answer": [e.answer for e in examples],
         "rationale": [rationales[s.example].text for s in rows],
         "origin": [rationales[s.example].origin for s in rows],
+        "solution": [_teachers(rationales[s.example], earlier.get(s.example)) for s in rows],
         "earlier": [earlier[s.example].text if s.example in earlier else None for s in rows],
         "tokens": [list(s.completion) for s in rows],
     }
@@ -41,8 +45,14 @@ def keep_rationales(
         pq.write_table(pa.table(columns), partial)
 
 
-def read_rationales(path: Path) -> Rationales:
-    """What `keep_rationales` wrote."""
-    table = pq.read_table(path).to_pydict()
-    columns = (table[name] for name in ("example", "rationale", "origin"))
-    return {i: Rationale(text, origin) for i, text, origin in zip(*columns, strict=True)}
+def read_solutions(path: Path) -> Rationales:
+    """The teacher's newest solution of each row: not what a student wrote instead."""
+    table = pq.read_table(path, columns=["example", "solution"]).to_pydict()
+    rows = zip(table["example"], table["solution"], strict=True)
+    return {i: Rationale(text, "earlier") for i, text in rows if text is not None}
+
+
+def _teachers(rationale: Rationale, earlier: Rationale | None) -> str | None:
+    if rationale.origin != "own":
+        return rationale.text
+    return None if earlier is None else earlier.text

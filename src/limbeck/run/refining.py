@@ -8,21 +8,22 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from limbeck.bench import Bench, open_bench
+from limbeck.bench import Bench
+from limbeck.console import say
 from limbeck.data import Example, read_examples
-from limbeck.doctor import examine, refuse, say_finding, server
 from limbeck.errors import RequestError
 from limbeck.files import new_file
 from limbeck.methods import Rationale, Rationales
 from limbeck.models import file_hash, matmul_precision
 from limbeck.recipe import Recipe
-from limbeck.run.distill import hashes_of
 from limbeck.run.exam import Problems, open_exam
 from limbeck.run.folder import RunFolder
 from limbeck.run.learner import marked
+from limbeck.run.opening import hashes_of, opened
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import digest
-from limbeck.run.tutored import TutoredLab, check_tutoring
+from limbeck.run.tutored import TutoredLab
+from limbeck.sources import Answer, vet
 from limbeck.tutoring import Attempt
 
 FILE = "refined.parquet"
@@ -93,15 +94,9 @@ def refine(
         )
     folder = RunFolder(recipe.output)
     folder.check(recipe, fresh)
-    bench = open_bench(recipe)
-    check_tutoring(bench)
+    bench, _, _ = opened(recipe, folder, lambda served: True)
     written = {} if attempts is None else _attempts(attempts, bench)
     known = None if earlier is None else _earlier(earlier, bench)
-    findings = [*examine(bench, folder.path, quick=True), *server(bench)]
-    refuse(findings)
-    for f in findings:
-        if f.status == "warn":
-            say_finding(f)
     from limbeck.run.arms import arms_of, student_of  # takes seconds, as does what it needs
     from limbeck.run.start import prepare_start
     from limbeck.run.trainings import Trainings
@@ -137,8 +132,15 @@ def refine(
 
 def _attempts(path: Path, bench: Bench) -> dict[str, str]:
     """The student's answers by key; all that will be asked for are there."""
-    rows = read_examples(path)
+    rows = [e for e in read_examples(path) if e.completion is not None]
     found = {e.key: e.completion for e in rows if e.completion is not None}
+    twice = [e for e in rows if found[e.key] != e.completion]
+    if twice:
+        raise RequestError(
+            f"{len(twice):,} problems have two different attempts",
+            where=f"{path}: {'; '.join(repr(e.question[:60]) for e in twice[:_NAMED])}",
+            mend="give one attempt for each problem",
+        )
     needed: list[Example] = list(open_exam(bench).diagnosis.examples)
     if getattr(bench.method, "mode", "all") != "all":
         needed += bench.examples.train
@@ -155,7 +157,7 @@ def _attempts(path: Path, bench: Bench) -> dict[str, str]:
 
 
 def _earlier(path: Path, bench: Bench) -> Rationales:
-    """Solutions of an earlier round, as far as their problems are training rows."""
+    """The right ones of a table's solutions, of problems that are training rows."""
     try:
         table = pq.read_table(path, columns=["key", "rationale"]).to_pydict()
     except (OSError, ValueError, KeyError) as error:
@@ -165,15 +167,20 @@ def _earlier(path: Path, bench: Bench) -> Rationales:
             mend=f"give a {FILE} of an earlier limbeck refine, or a rationales.parquet of a run",
         ) from None
     texts = dict(zip(table["key"], table["rationale"], strict=True))
-    known = {
-        i: Rationale(texts[e.key], "earlier")
-        for i, e in enumerate(bench.examples.train)
-        if e.key in texts
-    }
-    if not known:
+    train = bench.examples.train
+    known = [
+        Answer(i, texts[e.key], True, e.answer)
+        for i, e in enumerate(train)
+        if isinstance(texts.get(e.key), str)
+    ]
+    verdicts = vet(known, bench.examples.verify)
+    right = [a for a, verdict in zip(known, verdicts, strict=True) if verdict == "kept"]
+    if not right:
         raise RequestError(
-            "none of these solutions is of a training row",
+            "none of these solutions is a right one of a training row",
             where=str(path),
             mend="give solutions of the recipe's own data",
         )
-    return known
+    if len(right) < len(known):
+        say(f"{len(known) - len(right):,} of {len(known):,} earlier solutions are wrong: left out")
+    return {a.example: Rationale(a.text, "earlier") for a in right}

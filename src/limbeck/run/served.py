@@ -28,6 +28,12 @@ class ServedTeacher:
     folder: RunFolder
     bench: Bench
 
+    @classmethod
+    def of(cls, folder: RunFolder, bench: Bench) -> "ServedTeacher | None":
+        """The recipe's teacher, where it is behind a server."""
+        spec = bench.recipe.teacher
+        return cls(folder, bench) if spec is not None and spec.server is not None else None
+
     @property
     def spec(self) -> ModelSpec:
         """The teacher of the recipe."""

@@ -62,6 +62,11 @@ class RoundLab:
         return seed_for("lab", self.bench.recipe.seed, self.round)
 
     @property
+    def run_seed(self) -> int:
+        """Of draws that are the same in all rounds."""
+        return self.bench.recipe.seed
+
+    @property
     def checkpoints(self) -> int:
         """How many the teacher's path has."""
         spec = self.bench.recipe.teacher

@@ -22,7 +22,7 @@ from limbeck.run.probe import nats_of_each
 from limbeck.run.profiling import profiled
 from limbeck.run.rounds import accuracies, best, joined
 from limbeck.run.saving import as_result, finite, plain, save
-from limbeck.run.served import ServedLab
+from limbeck.run.served import ServedLab, ServedTeacher
 from limbeck.run.start import start_of
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, keep_text
@@ -90,8 +90,8 @@ class Trainings:
         """By how the teacher can be asked."""
         if self.teacher.cache is not None:
             return CachedLab
-        spec = self.bench.recipe.teacher
-        return ServedLab if spec is not None and spec.server is not None else RoundLab
+        served = ServedTeacher.of(self.folder, self.bench)
+        return RoundLab if served is None else ServedLab
 
     def rounds_of(self, arm: Arm) -> int:
         """How many trainings an arm is made of, at most; of a control, as many as of its model."""

@@ -17,7 +17,7 @@ from limbeck.files import write_json
 from limbeck.methods import Rationale, Rationales
 from limbeck.run.exam import Problems
 from limbeck.run.learner import TAG_TOKENS, tagged
-from limbeck.run.rationales import keep_rationales, read_rationales
+from limbeck.run.rationales import keep_rationales, read_solutions
 from limbeck.run.responses import response
 from limbeck.run.window import guarded
 from limbeck.sources import Answer, refuse_if_none, vet
@@ -49,14 +49,14 @@ class Tutor:
         """See `limbeck.methods.Tutor.solve`."""
         method = self.lab.method
         asked = [self.lab.solving(e) for e in self._problems(rows)]
-        # Draws are numbered through the rounds; a temperature of 0 has only one.
+        # Numbered through the rounds; a temperature of 0 has only one.
         draws = self.lab.round * (1 + method.retries) if again else 0
         first = method.retry_temperature if again else method.temperature
         return self._written(rows, asked, first, draws, required=not again)
 
     def earlier(self) -> Rationales:
         """See `limbeck.methods.Tutor.earlier`."""
-        return read_rationales(self._before / "rationales.parquet")
+        return read_solutions(self._before / "rationales.parquet")
 
     def record(self) -> Record:
         """See `limbeck.methods.Tutor.record`."""
@@ -98,7 +98,8 @@ class Tutor:
         problems = self._problems(rows)
         seen = guarded(lab.bench, record, list(enumerate(problems)), messages)
         asked = [messages(seen, place, problem) for place, problem in enumerate(problems)]
-        return self._written(rows, asked, lab.method.temperature, 0)
+        draws = lab.round * (1 + lab.method.retries)  # a prompt without a record may come again
+        return self._written(rows, asked, lab.method.temperature, draws)
 
     def text(self, rationales: Rationales) -> list[Sequence]:
         """See `limbeck.methods.Tutor.text`.
@@ -218,7 +219,7 @@ class Tutor:
         draws: int,
         required: bool,
     ) -> tuple[list[Rationale | None], dict[int, Answer]]:
-        """Ask, verify, and ask again for those whose answer is wrong; what was wrong at last."""
+        """Ask, verify, and ask again for what is wrong, cut or too long; what was so at last."""
         method, verify = self.lab.method, self.lab.bench.examples.verify
         found: list[Rationale | None] = [None] * len(problems)
         failed: dict[int, Answer] = {}
@@ -236,13 +237,20 @@ class Tutor:
             if required and not attempt:
                 questions = {i: problems[i].question for i in missing}
                 refuse_if_none(answers, verdicts, questions, str(self.lab.folder))
-            for answer, verdict in zip(answers, verdicts, strict=True):
-                if verdict == "kept":
+            fits = self._fits([problems[i] for i in missing], answers)
+            for answer, verdict, whole in zip(answers, verdicts, fits, strict=True):
+                if verdict == "kept" and whole:
                     found[answer.example] = Rationale(
                         answer.text, "retried" if attempt else "first"
                     )
             failed = {a.example: a for a in answers if found[a.example] is None}
         return found, failed
+
+    def _fits(self, problems: list[Example], answers: list[Answer]) -> list[bool]:
+        """Whether the student can be trained on these answers as they are."""
+        bench = self.lab.bench
+        done = bench.completed(problems, [a.text for a in answers])
+        return [len(s) <= bench.max_length for s in done]
 
     def _tags(self, asked: list[Conversation]) -> list[str]:
         requests = [self.lab.request(m, 0.0, 0, TAG_TOKENS) for m in asked]

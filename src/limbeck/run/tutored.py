@@ -1,5 +1,6 @@
 """A lab whose teacher explains, and the way to ask that teacher."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,8 +9,10 @@ from typing import Any
 
 from limbeck.bench import Bench
 from limbeck.data import Example, Message
+from limbeck.doctor import Finding
 from limbeck.engines import Request, Response
 from limbeck.engines.local import InProcess
+from limbeck.errors import RequestError
 from limbeck.methods import UNDO
 from limbeck.run.exam import Exam, Problems, open_exam
 from limbeck.run.folder import ANSWERS, RunFolder
@@ -22,16 +25,45 @@ from limbeck.run.window import check_window
 from limbeck.sources import Store, ask_all
 from limbeck.tutoring import FINISH, Attempt, Prompts
 
+ENOUGH = 100
+"""Selection problems below which the doctor warns."""
 
-def check_tutoring(bench: Bench) -> None:
-    """Refuse what a rewriting teacher cannot do, before anything is asked.
+
+def check_tutoring(bench: Bench) -> list[Finding]:
+    """Refuse what a rewriting teacher cannot do, before anything is asked; say what it works with.
 
     Raises:
         RequestError: See `open_exam`, `Prompts.named` and `check_window`.
     """
-    if bench.method.tutors:
-        prompts = Prompts.named(bench.recipe.prompts)
-        check_window(bench, open_exam(bench), prompts, finish_of(bench))
+    if not bench.method.tutors:
+        return []
+    exam = open_exam(bench)
+    prompts, method = Prompts.named(bench.recipe.prompts), bench.method
+    assert isinstance(method, UNDO)
+    if method.mode != "all" and not prompts.shows_attempt:
+        raise RequestError(
+            f"with mode: {method.mode} the teacher is shown the student's attempt at the problem, "
+            "and the refine prompt leaves it out",
+            where=f"prompts: {bench.recipe.prompts}",
+            mend="use {{ attempt.text }} in refine.user.j2, or mode: all",
+        )
+    controls = bench.recipe.controls
+    if method.shows_record or controls is True or (controls and "shuffled" in controls):
+        check_window(bench, exam, prompts, finish_of(bench))
+    shown, chosen = len(exam.diagnosis.examples), len(exam.selection.examples)
+    what = f"{shown} problems for the learner's record, {chosen} to choose the best round by"
+    if chosen >= ENOUGH:
+        return [Finding("rounds", "ok", what)]
+    return [
+        Finding(
+            "rounds",
+            "warn",
+            what,
+            f"accuracy on {chosen} problems is known to within {98 / math.sqrt(chosen):.0f} points, and "
+            "the choice of a round is that of chance where rounds differ by less",
+            "hold out more rows with data.validation (200 tell 7 points apart)",
+        )
+    ]
 
 
 def words_of(bench: Bench) -> dict[str, str]:
@@ -50,8 +82,9 @@ def finish_of(bench: Bench) -> str:
 
 def asker(folder: RunFolder, bench: Bench, stage: TeacherStage) -> Ask:
     """Asks the teacher, behind a server or in this process, through the run's store of answers."""
-    if bench.recipe.teacher is not None and bench.recipe.teacher.server is not None:
-        return ServedTeacher(folder, bench).answers
+    served = ServedTeacher.of(folder, bench)
+    if served is not None:
+        return served.answers
     size = bench.recipe.generation.batch_size
 
     def ask(requests: list[Request], what: str) -> list[Response]:

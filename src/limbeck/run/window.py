@@ -35,7 +35,7 @@ def guarded(
     if not record:
         return record
     longest = max(problems, key=lambda p: _length(bench, write((), *p)))
-    limit = int(SHARE * window(bench))
+    limit = _limit(bench)
     return fitted(
         record,
         lambda part: _length(bench, write(part, *longest)),
@@ -56,14 +56,16 @@ def check_window(bench: Bench, exam: Exam, prompts: Prompts, finish: str) -> Non
     everything = [*bench.examples.train, *exam.diagnosis.examples]
     longest = max(everything, key=lambda e: len(e.question))
     messages = prompts.refine(longest.question, finish, "", record, None)
-    needed, limit = _length(bench, messages), int(SHARE * window(bench))
-    if needed > limit:
+    needed, answer = _length(bench, messages), bench.recipe.generation.max_new_tokens
+    if needed > _limit(bench):
+        least = max(int(needed / SHARE) + 1, needed + answer)
         raise RequestError(
             f"the teacher's context of {window(bench):,} tokens is too small for one record of the "
-            f"learner: the shortest prompt has {needed:,} tokens, and {SHARE:.0%} of it may be prompt",
-            where="method.context",
-            mend=f"use a teacher with a window of {int(needed / SHARE) + 1:,} tokens or more (and say "
-            "method.context), shorter problems, or shorter prompts:",
+            f"learner: the shortest prompt has {needed:,} tokens, and {_limit(bench):,} are left for "
+            f"it beside an answer of {answer:,}",
+            where="method.context, generation.max_new_tokens",
+            mend=f"use a teacher with a window of {least:,} tokens or more (and say method.context), "
+            "shorter answers, problems or prompts",
         )
 
 
@@ -72,7 +74,19 @@ def window(bench: Bench) -> int:
     method = bench.method
     assert isinstance(method, UNDO)
     own = bench.teacher.context if bench.teacher is not None else None
+    if method.context is not None and own is not None and method.context > own:
+        raise RequestError(
+            f"the teacher reads {own:,} tokens, and not {method.context:,}",
+            where="method.context",
+            mend="leave it out for what the teacher's configuration says",
+        )
     return method.context or own or SERVED
+
+
+def _limit(bench: Bench) -> int:
+    """Most tokens of a prompt: a share of the window, and what an answer leaves of it."""
+    whole = window(bench)
+    return min(int(SHARE * whole), whole - bench.recipe.generation.max_new_tokens)
 
 
 def _tokenizer(bench: Bench) -> Any:

@@ -63,7 +63,7 @@ def work(
     prepared = {"teacher": teacher.prepare(), "start": prepare_start(folder, bench)}
     trained = {name: log for name, log in prepared.items() if log is not None}
     trainings = Trainings(folder, bench, teacher, profile)
-    served = _served(folder, bench)
+    served = ServedTeacher.of(folder, bench)
     if bench.teacher is None and served is None and cache is not None:
         say("the teacher is a cache alone, so the evaluation leaves it out (teacher.model adds it)")
     elif served is not None and not bench.has_answers:
@@ -87,7 +87,7 @@ def work(
     text = folder.once("text", lambda: _prepare_text(bench, lab, student))
     measuring = Measuring(folder, bench, held_out(bench), lambda: teacher.engine)
     if served is not None and bench.has_answers:
-        _measure_served(measuring, served, lab)  # before training: a server may not stay
+        _measure_asked(measuring, served, lab)  # before training: a server may not stay
     steps = trainings.steps(text["sequences"])
     for arm in arms:
         rounds = len(trained[arm.as_long_as]["rounds"]) if arm.as_long_as else 1
@@ -177,18 +177,16 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     return said | figures(responses) | {"tokens_generated": written}
 
 
-def _served(folder: RunFolder, bench: Bench) -> ServedTeacher | None:
-    spec = bench.recipe.teacher
-    return ServedTeacher(folder, bench) if spec is not None and spec.server is not None else None
+def _measure_asked(measuring: Measuring, served: ServedTeacher | None, lab: RoundLab) -> Measured:
+    """A teacher that answers in text; one that explains is asked as it is for what it teaches."""
 
-
-def _measure_served(measuring: Measuring, served: ServedTeacher, lab: RoundLab) -> Measured:
     def ask(examples: list[Example], sampling: Sampling) -> list[Response]:
-        if isinstance(lab, TutoredLab):  # as it is asked for what it teaches
+        if isinstance(lab, TutoredLab):
             longest = sampling.max_new_tokens
             requests = [lab.request(lab.solving(e), 0.0, 0, longest) for e in examples]
-        else:
-            requests = served.requests(examples, sampling, 0)
+            return lab.ask(requests, "answers of teacher")
+        assert served is not None
+        requests = served.requests(examples, sampling, 0)
         return served.answers(requests, "answers of teacher")
 
     return measuring.measure_served(ask)
@@ -206,10 +204,11 @@ def _measure(
     folder, bench = measuring.folder, measuring.bench
     judge = None
     measured = {}
-    if served is not None and bench.has_answers:
-        measured["teacher"] = _measure_served(measuring, served, lab)
-    if bench.teacher is not None:
+    if bench.method.tutors or (served is not None and bench.has_answers):
+        measured["teacher"] = _measure_asked(measuring, served, lab)
+    elif bench.teacher is not None:
         measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
+    if bench.teacher is not None:
         judge = (lambda: teacher.judge) if bench.one_tokenizer else None
     measured["before"] = measuring.measure("before", trainings.new_student, judge)
     for arm in _in_order(arms):

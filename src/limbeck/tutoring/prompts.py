@@ -121,6 +121,12 @@ class Prompts:
         )
 
     @property
+    def shows_attempt(self) -> bool:
+        """Whether the refine prompt shows the learner's attempt at the problem itself."""
+        files = (self.templates[f"refine.{role}.j2"] for role in ("system", "user"))
+        return any("attempt" in find_undeclared_variables(_ENVIRONMENT.parse(f)) for f in files)
+
+    @property
     def digest(self) -> str:
         """Sixteen hex digits that depend on every character of the templates."""
         text = "\x1e".join(f"{name}\x1f{self.templates[name]}" for name in _FILES)
