@@ -1,6 +1,18 @@
 """Statistics of a run: plain arrays in, numbers with intervals out; imports nothing of ours."""
 
-from .estimate import Comparison, Estimate
+from .agreement import Agreement, NoiseCeiling, answer_agreement, noise_ceiling
+from .alignment import aligned
+from .calibration import Bin, Calibration, reliability
+from .clustered import clustered_difference, clustered_mean, ratio_of_means
+from .corrections import benjamini_hochberg, corrected, holm
+from .correlation import partial_spearman, spearman
+from .differences import anova, one_sample_t, wilcoxon
+from .diversity import distinct_n, self_bleu
+from .estimate import Comparison, Effect, Estimate
+from .labels import kappa, macro_f1
+from .mixed import MixedModel, mixed_model
+from .passes import mean_pass_at_k, pass_at_k
+from .power import Detectable, mcnemar_power, minimum_detectable
 from .statistics import (
     mcnemar,
     mean_interval,
@@ -9,14 +21,61 @@ from .statistics import (
     proportion,
     ratio_of_sums,
 )
+from .subdomains import (
+    Partition,
+    Recovery,
+    Subdomains,
+    by_correctness,
+    by_loss,
+    by_subdomain,
+    recovery,
+)
 
 __all__ = [
+    "Agreement",
+    "Bin",
+    "Calibration",
     "Comparison",
+    "Detectable",
+    "Effect",
     "Estimate",
+    "MixedModel",
+    "NoiseCeiling",
+    "Partition",
+    "Recovery",
+    "Subdomains",
+    "aligned",
+    "anova",
+    "answer_agreement",
+    "benjamini_hochberg",
+    "by_correctness",
+    "by_loss",
+    "by_subdomain",
+    "clustered_difference",
+    "clustered_mean",
+    "corrected",
+    "distinct_n",
+    "holm",
+    "kappa",
+    "macro_f1",
     "mcnemar",
+    "mcnemar_power",
     "mean_interval",
+    "mean_pass_at_k",
+    "minimum_detectable",
+    "mixed_model",
+    "noise_ceiling",
+    "one_sample_t",
     "paired_bootstrap",
     "paired_ratio_bootstrap",
+    "partial_spearman",
+    "pass_at_k",
     "proportion",
+    "ratio_of_means",
     "ratio_of_sums",
+    "recovery",
+    "reliability",
+    "self_bleu",
+    "spearman",
+    "wilcoxon",
 ]

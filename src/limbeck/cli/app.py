@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from limbeck.cli.arguments import Debug, Fresh, Json, Overrides, Quiet, RecipeFile
+from limbeck.cli.evaluating import evaluate
 from limbeck.cli.guard import guarded
 from limbeck.cli.refining import refine
 from limbeck.cli.transfer import transfer
@@ -130,6 +131,7 @@ def sft(
 
 app.command()(generate)
 app.command()(refine)
+app.command("eval")(evaluate)
 app.command()(transfer)
 
 

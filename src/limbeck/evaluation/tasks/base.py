@@ -1,0 +1,290 @@
+"""What a task is: rows in, items to put to a model, and a score for what the model made of each."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from limbeck.analysis import Estimate, clustered_mean, proportion
+from limbeck.data import Message
+from limbeck.errors import RequestError
+from limbeck.evaluation.tasks.choosing import LETTERS, NORMALISATIONS, choose
+from limbeck.evaluation.tasks.items import Item, Question, Scored
+from limbeck.evaluation.tasks.labels import Corpus, label
+from limbeck.evaluation.tasks.sources import Hub, load_rows, rename
+from limbeck.evaluation.tasks.templates import fill
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to read an answer and to grade it.
+
+    Attributes:
+        name: Under which its mean is reported.
+        extract: The completion's answer; None where it gives none, which counts as wrong.
+        grade: ``(answer, gold)`` to a number, at least 1 where it is right.
+    """
+
+    name: str
+    extract: Callable[[str], Any | None]
+    grade: Callable[[Any, Any], float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """How rows become prompts, and outputs scores.
+
+    Attributes:
+        name: As it is reported.
+        read: A row as a `Question`.
+        prompt: Template of a text to continue, with the question's fields in braces.
+        kind: ``generate`` reads an answer out of a completion; ``choices`` takes the likeliest of
+            given continuations.
+        rules: Of ``generate``: the first decides what is right and what is invalid.
+        normalise: Of ``choices``: what the log-probability of a choice is divided by.
+        chat: Template of the user's turn for models that converse; None is the text's.
+        system: A system message to put before; None is none.
+        corpus: What is computed over gold labels and answers of all items, by name.
+        labels: The labels in their order, where items have a fixed set of them.
+        hub: Where the hub has the rows; None where they come from a file only.
+        columns: From names that `read` knows to the data's columns, where they differ.
+        stop: Texts that end an answer; what a model writes from there on does not count.
+        max_new_tokens: Room for an answer.
+        shots: Worked examples before each question; see `with_shots`.
+    """
+
+    name: str
+    read: Callable[[Row], Question]
+    prompt: str
+    kind: Literal["generate", "choices"] = "generate"
+    rules: tuple[Rule, ...] = ()
+    normalise: str = "none"
+    chat: str | None = None
+    system: str | None = None
+    corpus: Mapping[str, Corpus] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    hub: Hub | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    stop: tuple[str, ...] = ()
+    max_new_tokens: int = 512
+    shots: tuple[Question, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "generate" and not self.rules:
+            raise ValueError(f"{self.name}: a task that generates needs a rule to read answers by")
+        if self.kind == "choices" and self.rules:
+            raise ValueError(f"{self.name}: the likeliest choice is not read by rules")
+        if self.normalise not in NORMALISATIONS:
+            raise ValueError(f"{self.name}: normalise is one of {', '.join(NORMALISATIONS)}")
+
+    @property
+    def main(self) -> str:
+        """The name of the figure that the task is known by."""
+        return self.rules[0].name if self.rules else f"by_{self.normalise}"
+
+    def load(self, source: str | Path | None = None, split: str | None = None) -> list[Row]:
+        """Rows of a local file or folder, or of the hub where nothing is named.
+
+        Args:
+            source: The file or folder.
+            split: Of the hub, such as ``train`` for worked examples; None is the one to evaluate.
+
+        Raises:
+            RequestError: They cannot be read, or the hub has none.
+        """
+        return load_rows(self.name, source, self.hub, split)
+
+    def items(self, rows: Iterable[Row]) -> list[Item]:
+        """The rows as items, in order.
+
+        Raises:
+            RequestError: A row is not one of this task, or asks what a worked example shows.
+        """
+        shown = {shot.key for shot in self.shots}
+        items: list[Item] = []
+        seen: dict[str, int] = {}
+        for number, row in enumerate(rows, 1):
+            where = f"{self.name}, row {number}"
+            question = self._read(row, where)
+            if question.key in shown:
+                raise RequestError(
+                    "the question is also a worked example of the prompt",
+                    where=where,
+                    mend="take worked examples from rows that are not evaluated",
+                )
+            name = question.id or question.key
+            seen[name] = seen.get(name, 0) + 1
+            unique = name if seen[name] == 1 else f"{name}-{seen[name]}"
+            items.append(self._item(question, unique, where))
+        if not items:
+            raise RequestError("there are no rows", where=self.name, mend="check the file")
+        return items
+
+    def with_shots(
+        self, rows: Iterable[Row], *, n: int | None = None, seed: int = 0, ids: Sequence[str] = ()
+    ) -> "Task":
+        """The same task with worked examples before each question.
+
+        Args:
+            rows: To choose from: rows for training, not those that are evaluated.
+            n: How many; the choice depends on the seed and the rows, not on their order.
+            seed: Of the choice.
+            ids: The rows to show, in this order, instead of `n`.
+
+        Raises:
+            RequestError: There are fewer rows, or no row of that id.
+        """
+        from limbeck.evaluation.tasks.shots import choose_shots
+
+        questions = [
+            self._read(row, f"worked examples of {self.name}, row {number}")
+            for number, row in enumerate(rows, 1)
+        ]
+        return replace(self, shots=choose_shots(questions, n, seed, ids, self.name))
+
+    def score(
+        self, item: Item, output: str | Sequence[Sequence[float]], *, truncated: bool = False
+    ) -> Scored:
+        """What an output is worth.
+
+        Args:
+            item: What was asked.
+            output: Of ``generate``, the completion; of ``choices``, the log-probabilities of each
+                choice's tokens, in the order of ``item.choices``.
+            truncated: Whether the model was cut off at `max_new_tokens`.
+
+        Raises:
+            ValueError: The output is not of this kind, or not of this item.
+        """
+        if self.kind == "choices":
+            if isinstance(output, str):
+                raise ValueError(f"{self.name} scores log-probabilities of choices, not a text")
+            extracted, grades = choose(item, output, self.normalise)
+        else:
+            if not isinstance(output, str):
+                raise ValueError(f"{self.name} scores a text, not {type(output).__name__}")
+            extracted, grades = self._read_answer(item, self._answer(output))
+        return Scored(
+            id=item.id,
+            document=item.document,
+            gold=item.gold,
+            extracted=extracted,
+            correct=grades[self.main] >= 1,
+            invalid=extracted is None,
+            truncated=truncated,
+            context_cut=item.context_cut,
+            grades=grades,
+        )
+
+    def metrics(self, scored: Sequence[Scored], seed: int = 0) -> dict[str, Estimate | None]:
+        """Figures of a whole evaluation, each with its 95 % interval and n.
+
+        ``accuracy``, ``invalid_rate``, ``truncation_rate`` and ``context_cut_rate``; the mean of
+        each grade; what the task computes over all labels. Intervals resample documents where
+        items share one; see `limbeck.analysis`.
+
+        Returns:
+            By name; None where a figure is not defined, such as kappa of a single label.
+
+        Raises:
+            ValueError: Nothing was scored, or an item twice.
+        """
+        if not scored:
+            raise ValueError(f"{self.name}: nothing was scored")
+        if len({s.id for s in scored}) < len(scored):
+            raise ValueError(f"{self.name}: an item was scored twice")
+        documents = [s.document for s in scored]
+        found: dict[str, Estimate | None] = {
+            "accuracy": _share([s.correct for s in scored], documents, seed),
+            "invalid_rate": _share([s.invalid for s in scored], documents, seed),
+            "truncation_rate": _share([s.truncated for s in scored], documents, seed),
+            "context_cut_rate": _share([s.context_cut for s in scored], documents, seed),
+        }
+        for name in scored[0].grades:
+            grades = [s.grades[name] for s in scored]
+            all_or_nothing = set(grades) <= {0.0, 1.0}
+            found[name] = (_share if all_or_nothing else _mean)(grades, documents, seed)
+        gold = [label(s.gold) for s in scored]
+        answers = [label(s.extracted) for s in scored]
+        for name, metric in self.corpus.items():
+            found[name] = metric(gold, answers, self.labels or tuple(sorted(set(gold))))
+        return found
+
+    def letters(self) -> "Task":
+        """A task of choices for models that only write: the options are listed, a letter asked for.
+
+        Raises:
+            RequestError: The task has no choices.
+        """
+        from limbeck.evaluation.tasks.letters import as_letters
+
+        return as_letters(self)
+
+    def _read(self, row: Row, where: str) -> Question:
+        return self.read(rename(row, self.columns, where))
+
+    @cached_property
+    def _text_shots(self) -> str:
+        return "".join(
+            (shot.example or f"{fill(self.prompt, shot.fields, self.name)} {shot.answer}") + "\n\n"
+            for shot in self.shots
+        )
+
+    @cached_property
+    def _turns(self) -> tuple[Message, ...]:
+        turns = [Message("system", self.system)] if self.system else []
+        for shot in self.shots:
+            turns.append(Message("user", fill(self.chat or self.prompt, shot.fields, self.name)))
+            turns.append(Message("assistant", shot.answer))
+        return tuple(turns)
+
+    def _item(self, question: Question, name: str, where: str) -> Item:
+        prompt = self._text_shots + fill(self.prompt, question.fields, where)
+        user = fill(self.chat or self.prompt, question.fields, where)
+        pairs: tuple[tuple[str, str], ...] = ()
+        if self.kind == "choices":
+            space = "" if prompt.endswith((" ", "\n")) else " "
+            pairs = tuple((prompt, space + choice) for choice in question.choices)
+        if question.pairs:
+            pairs = tuple((self._text_shots + before, after) for before, after in question.pairs)
+        return Item(
+            id=name,
+            prompt=prompt,
+            messages=(*self._turns, Message("user", user)),
+            gold=question.gold,
+            choices=question.choices,
+            pairs=pairs,
+            document=question.document or name,
+            context=question.fields.get("context", ""),
+        )
+
+    def _answer(self, completion: str) -> str:
+        completion = completion.lstrip()  # an answer may begin in a line of its own
+        ends = [at for at in map(completion.find, self.stop) if at >= 0]
+        return completion[: min(ends)] if ends else completion
+
+    def _read_answer(self, item: Item, completion: str) -> tuple[Any | None, dict[str, float]]:
+        grades: dict[str, float] = {}
+        decisive: Any | None = None
+        for number, rule in enumerate(self.rules):
+            answer = rule.extract(completion)
+            if item.choices and answer not in tuple(LETTERS[: len(item.choices)]):
+                answer = None  # a letter without an option
+            if number == 0:
+                decisive = answer
+            grades[rule.name] = 0.0 if answer is None else float(rule.grade(answer, item.gold))
+        return decisive, grades
+
+
+def _share(values: Sequence[float], documents: Sequence[str], seed: int) -> Estimate:
+    # Values that are all the same leave a bootstrap nothing to vary; an interval they have.
+    if len(set(documents)) < len(documents) and len(set(values)) > 1:
+        return _mean(values, documents, seed)
+    return proportion([bool(value) for value in values])
+
+
+def _mean(values: Sequence[float], documents: Sequence[str], seed: int) -> Estimate:
+    return clustered_mean([float(value) for value in values], documents, seed)
