@@ -154,7 +154,8 @@ def _accuracy(run: dict[str, Any]) -> float:
 
 
 def _agreement(run: dict[str, Any]) -> float:
-    return float(run["fidelity"]["student"]["top1_agreement"]["value"])
+    # On the rows' own text, or else on the teacher's.
+    return float(next(iter(run["audit"]["tokens"]["student"].values()))["top1"]["value"])
 
 
 def _seconds(run: dict[str, Any]) -> float:

@@ -26,7 +26,7 @@ from limbeck.console import console
 from limbeck.data import Author, Sequence
 from limbeck.engines import Sampling
 from limbeck.engines.transformers import TransformersEngine
-from limbeck.evaluation import fidelity
+from limbeck.evaluation import positions
 from limbeck.methods import KD
 from limbeck.models import load_model, load_tokenizer
 from limbeck.recipe import ModelSpec
@@ -91,8 +91,8 @@ def outcomes(model: Path, size: Size) -> list[Outcome]:
     def train(source: Teacher, seed: int) -> float:
         student = copy.deepcopy(half)
         _train(student, source, rows, tokenizer, size.steps, seed)
-        near = fidelity(teacher, student, held_out, vocabulary, pad, 16, lambda *a, **k: None)
-        return float(near.kl_teacher_student.sum() / near.tokens.sum())
+        near = positions(teacher, student, held_out, vocabulary, pad, 16, lambda *a, **k: None)
+        return float(near.values["kl_teacher_student"].mean())
 
     found = [Outcome("the teacher itself", None, [train(teacher, s) for s in range(size.seeds)])]
     for name, encoding in encodings(vocabulary, big.config.hidden_size):

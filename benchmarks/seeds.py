@@ -86,14 +86,15 @@ def report(runs: list[dict[str, Any]], args: argparse.Namespace) -> str:
         lines.append(
             f"| {labels[0]} minus {labels[1]} ({found[0]['test']}) | " + " | ".join(cells) + " |"
         )
-    if runs[0]["fidelity"]:
+    if compared := runs[0]["audit"].get("tokens"):
         lines += [
             "",
             "| same top token as the teacher | " + " | ".join(seeds) + " |",
             "|---|" + "---|" * len(runs),
         ]
-        for arm in runs[0]["fidelity"]:
-            cells = [_cell(r["fidelity"][arm]["top1_agreement"]) for r in runs]
+        for arm, texts in compared.items():
+            text = next(iter(texts))  # the rows' own, or else the teacher's
+            cells = [_cell(r["audit"]["tokens"][arm][text]["top1"]) for r in runs]
             lines.append(f"| {runs[0]['models'][arm]['label']} | " + " | ".join(cells) + " |")
     walls = [f"{sum(r['costs']['wall_seconds'].values()):.0f} s" for r in runs]
     lines += [

@@ -179,3 +179,17 @@ def test_results_repeat():
 def test_bad_input_is_named(call, named: str):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+@pytest.mark.parametrize("size", [4, 5, 6, 8, 12])
+def test_a_share_of_a_gap_on_few_items_is_a_number(size: int):
+    """Draws without any of them were 0/0, which ended the whole report."""
+    whole = np.zeros(100)
+    whole[:size] = 1.0
+    part = np.where(np.arange(100) % 2, whole, 0.0)
+    found = ratio_of_means(part, whole)
+    assert found is not None
+    assert 0 <= found.low < found.value == part.sum() / size < found.high <= 1
+    lost = ratio_of_means(part, -whole)
+    assert lost is not None
+    assert (lost.low, lost.high) == pytest.approx((-found.high, -found.low))

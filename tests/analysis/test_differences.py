@@ -166,3 +166,20 @@ def test_the_interval_of_eta_squared_covers():
 def test_bad_input_is_named(call, named: str):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+def test_anova_of_groups_that_hardly_scatter_ends():
+    """The search for the interval went on for ever."""
+    near = anova({"a": [0, 1e-3, 2e-3], "b": [1, 1.001, 1.003]})
+    assert near.statistic is not None and near.statistic < 1e6 and near.low < near.effect
+    for width in (1e-5, 1e-9):
+        found = anova({"a": [0, width, 2 * width], "b": [1, 1 + width, 1 + 3 * width]})
+        assert 0.999 < found.low <= found.effect <= found.high <= 1
+        assert 1 - found.low == pytest.approx((1 - near.low) * (width / 1e-3) ** 2, rel=0.05)
+
+
+@pytest.mark.parametrize(("n", "covered"), [(2, "50 %"), (3, "75 %"), (5, "93.8 %"), (6, None)])
+def test_wilcoxon_says_what_few_items_can_cover(n: int, covered: str | None):
+    found = wilcoxon(np.arange(1.0, n + 1), np.zeros(n))
+    assert (found.low, found.high) == (1, n)
+    assert (found.note is None) if covered is None else (found.note or "").endswith(covered)

@@ -97,3 +97,10 @@ def test_one_item_and_one_class():
 def test_bad_input_is_named(call, named: str):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+@pytest.mark.parametrize("metric", [kappa, macro_f1])
+def test_a_label_that_stands_twice_is_refused(metric):
+    """Everything right scored a macro-F1 of 0.67."""
+    with pytest.raises(ValueError, match="stands twice"):
+        metric(list("ab"), list("ab"), labels=["a", "b", "a"])

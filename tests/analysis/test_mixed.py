@@ -106,3 +106,14 @@ ONES = np.ones(4)
 def test_bad_input_is_named(values, fixed, groups, named: str):
     with pytest.raises(ValueError, match=named):
         mixed_model(values, fixed, groups)
+
+
+def test_an_intercept_without_variance_is_told():
+    """Rounding left 1e-10 of the variance where the column has a large level; nothing was said."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(3), rng.integers(2, 6, 3))
+    column = rng.normal(size=groups.size) * 1e3 + 2e5
+    noise = rng.normal(size=3)[groups] * np.sqrt(0.5) + rng.normal(size=groups.size) * np.sqrt(0.5)
+    found = mixed_model(noise + 1e-3 * (column - 2e5), {"column": column}, groups.tolist())
+    assert found.between == 0
+    assert "variance is 0" in (found.effects["column"].note or "")

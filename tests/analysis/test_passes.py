@@ -55,3 +55,9 @@ def test_the_mean_is_over_problems():
 def test_bad_input_is_named(call, named: str):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+@pytest.mark.parametrize(("samples", "correct"), [([2.5], [1]), ([2], [0.5])])
+def test_shares_are_no_counts(samples, correct):
+    with pytest.raises(ValueError, match=r"problem 0: .* are no counts"):
+        mean_pass_at_k(samples, correct, 1)

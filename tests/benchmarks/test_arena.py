@@ -35,7 +35,7 @@ def result(accuracy, teacher=0.9):
                 "student": metric(accuracy),
             }
         },
-        "fidelity": {"student": {"top1_agreement": {"value": 0.8}}},
+        "audit": {"tokens": {"student": {"data": {"top1": {"value": 0.8}}}}},
         "costs": {
             "wall_seconds": {"text": 2.0, "train student": 8.0, "evaluate student": 99.0},
             "tokens_generated": 1000,

@@ -79,7 +79,7 @@ def test_a_run_from_a_cache_is_the_run_with_the_teacher(world, recipe, cache):
             found["training"]["student"]["curve"][-1], model["training"]["student"]["curve"][-1]
         )
         assert found["text"]["sequences"] == model["text"]["sequences"]
-    assert same(both["fidelity"], model["fidelity"])
+    assert same(both["audit"], model["audit"])
     assert "teacher" in both["evaluation"]["metrics"]
     assert "teacher" not in alone["evaluation"]["metrics"]
     assert (world / "runs" / "alone" / "report.html").exists()

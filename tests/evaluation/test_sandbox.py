@@ -140,6 +140,19 @@ def test_many_keep_their_order_and_leave_nothing():
     assert psutil.Process().num_fds() == before
 
 
+def test_one_that_cannot_be_run_ends_the_rest_unbegun():
+    begun = []
+
+    def job(n):
+        begun.append(n)
+        if n == 1:
+            raise LimbeckError("broken")
+
+    with pytest.raises(LimbeckError, match="broken"):
+        run_many([lambda n=n: job(n) for n in range(1, 1000)], workers=1)
+    assert len(begun) < 999
+
+
 def test_a_machine_without_a_sandbox_refuses(monkeypatch):
     """Falling back in silence would run a stranger's program on the user's files."""
     monkeypatch.setattr(ways, "_refused", lambda way: "not here")
@@ -156,6 +169,24 @@ def test_a_sandbox_that_fails_later_is_no_verdict(monkeypatch):
     monkeypatch.setattr(guests, "shown", lambda: ["/no/such/path"])
     with pytest.raises(LimbeckError, match="could not be set up"):
         run_python("x = 1")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_sandbox_that_never_starts_is_no_verdict(monkeypatch, which):
+    """A machine out of namespaces would count as wrong answers of the student."""
+    made = []
+
+    def command(way, scratch):
+        made.append(way)
+        broken = ["/bin/sh", "-c", "echo no space left >&2; exit 1"]
+        return broken if len(made) == which + 1 else started(way, scratch)
+
+    started = guests.command
+    monkeypatch.setattr(running, "isolation", lambda unsafe: "none")
+    monkeypatch.setattr(guests, "command", command)
+    with pytest.raises(LimbeckError, match="could not be set up") as failure:
+        run_python("x = 1", "assert x == 1", names=["x"])
+    assert "no space left" in failure.value.where
 
 
 def test_unsafe_still_limits_and_still_judges_from_outside(monkeypatch):

@@ -4,7 +4,7 @@ import copy
 import math
 from typing import Any
 
-ITEMS = 500
+from .audited import AUDIT, ITEMS, TASKS
 
 
 def _share(right: int, low: float, high: float) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _training(steps: int, start: float, end: float, terms: tuple[str, ...] = ())
 
 
 def _comparison(
-    a: str, b: str, difference: float, half: float, p: float, n10: int, n01: int
+    a: str, b: str, difference: float, half: float, p: float, corrected: float, *only: int
 ) -> dict:
     return {
         "a": a,
@@ -49,23 +49,15 @@ def _comparison(
         "p": p,
         "test": "exact McNemar",
         "n": ITEMS,
-        "n10": n10,
-        "n01": n01,
-    }
-
-
-def _sample(prompt: str, answer: str, **outputs: tuple[str, bool]) -> dict[str, Any]:
-    return {
-        "prompt": prompt,
-        "answer": answer,
-        "outputs": {
-            arm: {"text": text, "correct": right} for arm, (text, right) in outputs.items()
-        },
+        "n10": only[0],
+        "n01": only[1],
+        "correction": "Holm over 5",
+        "p_corrected": corrected,
     }
 
 
 FULL: dict[str, Any] = {
-    "schema": "limbeck.results/1",
+    "schema": "limbeck.results/2",
     "name": "chain-arithmetic",
     "created": "2026-11-21T09:14:05+00:00",
     "limbeck": "0.1.0",
@@ -136,28 +128,16 @@ FULL: dict[str, Any] = {
         },
     },
     "comparisons": [
-        _comparison("student", "sft", 0.700, 0.042, 3.1e-95, 358, 8),
-        _comparison("student", "before", 0.882, 0.028, 3e-133, 441, 0),
-        _comparison("student", "teacher", -0.110, 0.028, 2.4e-15, 2, 57),
-        _comparison("student", "control_gold", -0.008, 0.032, 0.694, 28, 32),
-        _comparison("control_labelled", "sft", -0.016, 0.036, 0.444, 36, 44),
+        _comparison("student", "sft", 0.700, 0.042, 3.1e-95, 1.2e-94, 358, 8),
+        _comparison("student", "before", 0.882, 0.028, 3e-133, 1.5e-132, 441, 0),
+        _comparison("student", "teacher", -0.110, 0.028, 2.4e-15, 7.2e-15, 2, 57),
+        _comparison("student", "control_gold", -0.008, 0.032, 0.694, 0.888, 28, 32),
+        _comparison("control_labelled", "sft", -0.016, 0.036, 0.444, 0.888, 36, 44),
     ],
-    "fidelity": {
-        arm: {
-            "kl_teacher_student": _estimate(forward, forward * 0.06),
-            "kl_student_teacher": _estimate(reverse, reverse * 0.07),
-            "top1_agreement": _estimate(agreement, 0.004),
-            "tokens": 14_630,
-            "text": "teacher",
-        }
-        for arm, forward, reverse, agreement in (
-            ("before", 3.921, 2.840, 0.071),
-            ("sft", 0.642, 0.511, 0.846),
-            ("student", 0.031, 0.034, 0.984),
-            ("control_gold", 0.044, 0.046, 0.983),
-            ("control_labelled", 0.498, 0.402, 0.851),
-        )
-    },
+    "recovered": {"metric": "accuracy", "value": 0.864, "low": 0.826, "high": 0.9, "n": ITEMS},
+    "detectable": {"difference": 0.039, "power": 0.8, "n": ITEMS},
+    "tasks": TASKS,
+    "audit": AUDIT,
     "training": {
         "teacher": _training(1200, 2.9, 0.05),
         "sft": _training(1000, 3.1, 0.02),
@@ -182,36 +162,6 @@ FULL: dict[str, Any] = {
         "notes": {"duplicate_rows": 0, "leaking_rows": 0},
         "truncation": {"cut_completion": 0, "cut_prompt": 0, "dropped": 0},
     },
-    "samples": [
-        _sample(
-            "1+4-3-6-8=",
-            "-12",
-            teacher=("1+4=5;5-3=2;2-6=-4;-4-8=-12#-12", True),
-            sft=("1+4=5;5-3=2;2-6=-8;-8-8=-12#-12", True),
-            student=("1+4=5;5-3=2;2-6=-4;-4-8=-12#-12", True),
-        ),
-        _sample(
-            "9-7+2=",
-            "4",
-            teacher=("9-7=2;2+2=4#4", True),
-            sft=("9-7=2;2+2=5#5", False),
-            student=("9-7=2;2+2=4#4", True),
-        ),
-        _sample(
-            "5+8+9-2-7=",
-            "13",
-            teacher=("5+8=13;13+9=22;22-2=20;20-7=13#13", True),
-            sft=("5+8=12;12+9=21;21-2=18;18-7=11#11", False),
-            student=("5+8=13;13+9=21;21-2=19;19-7=12#12", False),
-        ),
-        _sample(
-            "3-8-6+1=",
-            "-10",
-            teacher=("3-8=-5;-5-6=-11;-11+1=-10#-10", True),
-            sft=("3-8=-5;-5-6=-1;-1+1=0#0", False),
-            student=("3-8=-5;-5-6=-11;-11+1=-10#-10", True),
-        ),
-    ],
     "controls": {"gold": "run", "labelled": "run"},
     "method": {
         "name": "kd",
@@ -291,6 +241,13 @@ def full() -> dict[str, Any]:
     return copy.deepcopy(FULL)
 
 
+def short() -> dict[str, Any]:
+    """Results with everything but what takes long to draw."""
+    whole = full()
+    del whole["audit"], whole["training"], whole["tasks"]
+    return whole
+
+
 def least() -> dict[str, Any]:
     """Results with nothing but what is always there."""
     whole = full()
@@ -304,12 +261,28 @@ def least() -> dict[str, Any]:
     }
 
 
+def standalone() -> dict[str, Any]:
+    """Results of an audit of two given models and a baseline: nothing was trained."""
+    whole = full()
+    names = {"teacher": "Teacher", "sft": "baseline", "student": "Student"}
+    for arm in list(whole["models"]):
+        if arm not in names:
+            del whole["models"][arm], whole["evaluation"]["metrics"][arm]
+        else:
+            whole["models"][arm]["label"] = names[arm]
+    pairs = (r for r in whole["comparisons"] if {r["a"], r["b"]} <= names.keys())
+    whole["comparisons"] = list(pairs)
+    for section in ("training", "text", "controls", "method", "doctor", "recipe", "tasks"):
+        del whole[section]
+    return whole | {"name": "audit of Student"}
+
+
 def of_text() -> dict[str, Any]:
     """Results of a run on plain text: bits per byte, no answers, no controls."""
     whole = full()
     for arm in ("control_gold", "control_labelled"):
         del whole["models"][arm], whole["evaluation"]["metrics"][arm]
-        del whole["fidelity"][arm], whole["training"][arm]
+        del whole["training"][arm]
     for scores in whole["evaluation"]["metrics"].values():
         del scores["accuracy"], scores["invalid"], scores["truncated"]
     whole["evaluation"] |= {"kind": "text", "max_new_tokens": None}
@@ -327,5 +300,10 @@ def of_text() -> dict[str, Any]:
         }
     ]
     whole["controls"] = {"gold": "not possible", "labelled": "not possible"}
-    del whole["samples"], whole["text"]
+    whole["recovered"] |= {"metric": "bits_per_byte", "value": 0.948, "low": 0.93, "high": 0.96}
+    whole["audit"] = {
+        part: {arm: of for arm, of in whole["audit"][part].items() if "control" not in arm}
+        for part in ("tokens", "calibration", "calibration_gap")
+    }
+    del whole["detectable"], whole["tasks"], whole["text"]
     return whole

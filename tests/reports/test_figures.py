@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from limbeck.reports import figures
+from limbeck.reports import audit, figures
 from limbeck.reports.curves import training_curves
 from limbeck.reports.facts import METRICS
 from limbeck.reports.svg import INK
@@ -21,8 +21,8 @@ def _all() -> list[figures.Picture]:
         figures.scores(results, ACCURACY),
         figures.scores(results, BITS),
         figures.paired_outcomes(results, ACCURACY),
-        *figures.agreement(results),
         *training_curves(results),
+        *(picture for section in audit.sections(results) for picture in section.pictures),
     ]
 
 
@@ -36,7 +36,7 @@ def pictures() -> list[figures.Picture]:
 
 
 def test_a_figure_is_small_well_formed_and_described(pictures: list[figures.Picture]):
-    assert len(pictures) == 10
+    assert len(pictures) == 8 + 5 + 2 + 2 + 2 + 1 + 1
     for picture in pictures:
         root = ElementTree.fromstring(picture.svg)
         assert len(picture.svg) < 120_000
@@ -69,16 +69,15 @@ def test_paired_outcomes_of_different_items_are_not_drawn():
 
 def test_what_was_not_measured_is_not_drawn():
     results = least()
-    assert figures.agreement(results) == []
+    assert audit.sections(results) == []
     assert training_curves(results) == []
     assert figures.paired_outcomes(results, ACCURACY) is None
 
 
 def test_an_interval_down_to_zero_fits_a_logarithmic_scale():
     results = full()
-    results["fidelity"]["student"]["kl_teacher_student"]["low"] = 0.0
-    for picture in figures.agreement(results):
-        ElementTree.fromstring(picture.svg)
+    results["evaluation"]["metrics"]["student"]["bits_per_byte"]["low"] = 0.0
+    ElementTree.fromstring(figures.scores(results, BITS).svg)
 
 
 def test_long_curves_are_thinned_and_end_where_training_ended():

@@ -1,6 +1,8 @@
 """The page must open offline, show what is there, and stay inert whatever a model wrote."""
 
 import copy
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,17 @@ import yaml
 from limbeck.reports import render, verdict, write_report
 
 from .page import Page
-from .sample import FULL, full, least, of_text
+from .sample import FULL, full, least, of_text, short, standalone
 
 SECTIONS = (
     "comparisons",
-    "fidelity",
+    "audit",
+    "tasks",
+    "recovered",
+    "detectable",
     "training",
     "text",
     "data",
-    "samples",
     "controls",
     "method",
     "doctor",
@@ -34,9 +38,18 @@ SECTIONS = (
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'</pre></style></svg>{{ 7*7 }}"
 
 
-@pytest.mark.parametrize("results", [full(), least(), of_text()], ids=["full", "least", "text"])
-def test_the_page_is_whole_and_loads_nothing(results: dict[str, Any]):
-    html = render(results)
+@functools.cache
+def _page(results: Callable[[], dict[str, Any]]) -> str:
+    """The page of a sample, drawn once."""
+    return render(results())
+
+
+SAMPLES = pytest.mark.parametrize("results", [full, least, of_text, standalone])
+
+
+@SAMPLES
+def test_the_page_is_whole_and_loads_nothing(results: Callable[[], dict[str, Any]]):
+    html = _page(results)
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "embed", "base"} & set(page.tags)
     for tag, name, value in page.attributes:
@@ -52,9 +65,11 @@ def _urls(html: str) -> list[str]:
     return ["url(" + rest[:1] for rest in html.split("url(")[1:]]
 
 
-@pytest.mark.parametrize("results", [full(), of_text()], ids=["full", "text"])
-def test_no_id_is_used_twice_and_every_reference_has_its_target(results: dict[str, Any]):
-    page = Page(render(results))
+@SAMPLES
+def test_no_id_is_used_twice_and_every_reference_has_its_target(
+    results: Callable[[], dict[str, Any]],
+):
+    page = Page(_page(results))
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     for reference in page.values("href"):
@@ -66,7 +81,7 @@ def test_no_id_is_used_twice_and_every_reference_has_its_target(results: dict[st
 
 def test_the_page_shows_what_was_found():
     results = full()
-    text = " ".join(Page(render(results)).text.split()).replace("\N{NO-BREAK SPACE}", " ")
+    text = " ".join(Page(_page(full)).text.split())
     assert verdict(results) in text
     for shown in (
         "chain-arithmetic",
@@ -74,7 +89,7 @@ def test_the_page_shows_what_was_found():
         "85.1 to 90.7%",
         "exact McNemar",
         "98.4%",
-        "1+4=5;5-3=2;2-6=-4;-4-8=-12#-12",
+        "86.8%",
         "300 labelled rows make 107 epochs",
         "1.20 GiB",
         "2.13.0+cpu",
@@ -85,7 +100,7 @@ def test_the_page_shows_what_was_found():
 
 
 def test_the_whole_recipe_is_there_to_copy():
-    results = full()
+    results = short()
     results["recipe"]["note"] = "naïve: é"
     shown = Page(render(results)).text
     start = shown.index("student:\n")
@@ -93,7 +108,7 @@ def test_the_whole_recipe_is_there_to_copy():
 
 
 def test_a_verdict_in_the_file_is_shown_as_it_stands():
-    results = full() | {"verdict": "It did not work."}
+    results = short() | {"verdict": "It did not work."}
     text = Page(render(results)).text
     assert "It did not work." in text
     assert "Distillation beat" not in text
@@ -108,7 +123,7 @@ def test_a_section_needs_no_other(section: str):
     Page(render(results))
 
 
-@pytest.mark.parametrize("section", SECTIONS[:12])
+@pytest.mark.parametrize("section", SECTIONS[:14])
 def test_any_section_may_be_empty(section: str):
     Page(render(least() | {section: type(FULL[section])()}))
 
@@ -119,7 +134,9 @@ def test_missing_numbers_are_dashes():
     scores["sft"] = {}
     scores["teacher"] |= {"perplexity": None, "invalid": float("nan")}
     results["training"]["sft"] = {"steps": None, "curve": [{"step": 1, "loss": float("nan")}]}
-    results["fidelity"]["sft"] = {}
+    results["audit"]["tokens"]["sft"] = {}
+    results["audit"]["agreement"]["sft"]["kappa"] = None
+    results["audit"]["steps"]["sft"] = {"unfaithful": None}
     text = Page(render(results)).text
     assert "None" not in text and "nan" not in text.split()
 
@@ -136,7 +153,7 @@ def _everywhere(value: Any) -> Any:
 def test_text_of_others_stays_text():
     results = full()
     attacked = copy.deepcopy(results)
-    for section in ("samples", "method", "doctor", "environment", "recipe", "command", "name"):
+    for section in ("method", "doctor", "environment", "recipe", "command", "name"):
         attacked[section] = _everywhere(results[section])
     attacked["data"]["source"] = ATTACK
     attacked["data"]["notes"] = {ATTACK: 1}
@@ -146,23 +163,23 @@ def test_text_of_others_stays_text():
     page = Page(html)  # a tag that was let through would break the nesting or show below
     assert not {"script", "img"} & set(page.tags)
     assert not [name for name in page.attributes if name[1].startswith("on")]
-    assert "49" not in page.text.split("Samples")[1].split("Doctor")[0]
     assert ATTACK in page.text
     assert "$x$" in page.text
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "", None])
 def test_a_paper_link_that_could_run_is_no_link(url: str | None):
-    results = full()
+    results = short()
     results["method"]["paper"]["url"] = url
-    assert "a" not in Page(render(results)).tags
+    page = Page(render(results))
+    assert all(link.startswith("#") for link in page.values("href"))
 
 
 def test_writing_replaces_the_page_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     target = tmp_path / "report.html"
-    write_report(full(), target)
+    write_report(short(), target)
     before = target.read_text(encoding="utf-8")
-    assert before == render(full())  # and the same results give the same page
+    assert before == render(short())  # and the same results give the same page
     assert target.stat().st_mode & 0o777 == 0o644
 
     def fail(*_: object) -> None:
@@ -176,7 +193,7 @@ def test_writing_replaces_the_page_in_one_step(tmp_path: Path, monkeypatch: pyte
 
 
 def test_half_a_surrogate_pair_can_be_written(tmp_path: Path):
-    results = full()
-    results["samples"][0]["outputs"]["student"]["text"] = "broken \ud83d"
+    results = short()
+    results["method"]["name"] = "broken \ud83d"
     write_report(results, tmp_path / "report.html")
     assert "broken" in (tmp_path / "report.html").read_text(encoding="utf-8")

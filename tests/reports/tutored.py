@@ -123,8 +123,8 @@ def tutored() -> dict[str, Any]:
     for arm in ("control_gold", "control_labelled"):
         for section in (results["models"], metrics):
             del section[arm]
-    # Curves and fidelity are those of any other run, and take the longest to draw.
-    del results["fidelity"]
+    # Curves and audit are those of any other run, and take the longest to draw.
+    del results["audit"], results["tasks"]
     results["training"] = {"sft": {"steps": 1000}, "student": {"steps": 1000}}
     results["comparisons"] = results["comparisons"][:3]
     results["text"] |= {"prompts": 300, "labelled": 300, "answered_by_teacher": 283}

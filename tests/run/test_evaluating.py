@@ -59,7 +59,7 @@ def test_both_kinds_of_task(model, rows):
     found = json.loads((output / "eval.json").read_text())
     assert found["schema"] == "limbeck.eval/1" and set(found["tasks"]) == {"gsm8k", "arc_easy"}
     for name in ("gsm8k", "arc_easy"):
-        own, figures = table(output, name), found["tasks"][name]["metrics"]
+        own, figures = table(output, name), found["tasks"][name]["metrics"]["weights"]
         assert found["tasks"][name]["n"] == 4 == figures["accuracy"]["n"]
         assert figures["accuracy"]["value"] == sum(own["correct"]) / 4
         assert figures["truncation_rate"]["value"] == sum(own["truncated"]) / 4

@@ -62,7 +62,7 @@ def test_a_real_pair(real, tmp_path, student):
     assert trained.config.num_hidden_layers == len(trained.model.layers) == 2
     bits = {arm: metrics[arm]["bits_per_byte"]["value"] for arm in metrics}
     assert bits["teacher"] < bits["student"] < bits["before"]
-    assert run.results["fidelity"]["student"]["kl_teacher_student"]["value"] > 0
+    assert run.results["audit"]["tokens"]["student"]["data"]["kl_teacher_student"]["value"] > 0
     # The numbers are those of plain transformers.
     tokenizer = AutoTokenizer.from_pretrained(run.student)
     own = _bits_per_byte(trained, tokenizer, _texts(run, 5), 64)

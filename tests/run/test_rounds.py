@@ -247,7 +247,7 @@ def test_a_padded_head_is_cut_to_the_tokenizer(tmp_path, method):
     changes = {"teacher": str(tmp_path / "padded"), "method": method, "generation": WRITING}
     run = work(request(tmp_path / "run", **{**SHORT, **changes, "training__max_steps": 4}))
     assert any("padded: 128 rows for 103 ids" in f["what"] for f in run.results["doctor"])
-    assert run.results["fidelity"]["student"]
+    assert run.results["audit"]["tokens"]["student"]
     assert all(math.isfinite(p["loss"]) for p in run.results["training"]["student"]["curve"])
 
 

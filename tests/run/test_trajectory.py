@@ -236,7 +236,7 @@ def test_checkpoints_done_elsewhere(elsewhere, tmp_path):
     there = stage(run.path, teacher=teacher)
     assert there.prepared.model == str(elsewhere / "checkpoint-500")
     assert run.results["models"]["teacher"]["source"] == f"the best checkpoint of {elsewhere}"
-    assert run.results["fidelity"]["student"]
+    assert run.results["audit"]["tokens"]["student"]
 
 
 def test_checkpoints_that_changed_under_a_run(elsewhere, tmp_path):
@@ -262,7 +262,7 @@ def test_adapters_done_elsewhere(made, tmp_path):
         path.figures["nats_per_token"], rel=1e-5
     )
     assert there.prepared.adapter == str(path.checkpoints[path.best])
-    assert run.results["fidelity"]["student"]
+    assert run.results["audit"]["tokens"]["student"]
 
 
 def test_a_cache_of_the_best_checkpoint(elsewhere, tmp_path):

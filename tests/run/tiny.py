@@ -56,7 +56,7 @@ def request(output, **changes):
             "output": str(output),
             "baseline": "none",
             "training": TRAINING,
-            "evaluate": {"max_new_tokens": 16},
+            "evaluate": {"max_new_tokens": 16, "samples": 0},
         }
     )
     for name, value in changes.items():
@@ -97,7 +97,7 @@ def weights_hash(run):
 def numbers(run):
     """What a run found, without times, places and the machine."""
     found = json.loads((Path(run) / "results.json").read_text(encoding="utf-8"))
-    kept = ("evaluation", "comparisons", "fidelity", "text", "data", "samples", "models", "seed")
+    kept = ("evaluation", "comparisons", "audit", "text", "data", "models", "seed")
     found = {k: found[k] for k in kept} | {
         "training": {
             arm: {k: v for k, v in log.items() if k != "seconds"} | {"curve": _terms(log["curve"])}

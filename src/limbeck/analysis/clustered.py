@@ -83,7 +83,8 @@ def ratio_of_means(
     """One mean over another that may be 0, such as the share of a gap that was recovered.
 
     With ``part = student - baseline`` and ``whole = teacher - baseline`` per item, this is the gap
-    recovered. Where the interval of the whole holds 0, a share of it means nothing: None.
+    recovered. Where the interval of the whole holds 0, a share of it means nothing: None. Elsewhere
+    the few draws in which the whole is 0, or has the other sign, are left out of the interval.
 
     Args:
         part: One number per item, ``[n]``.
@@ -103,10 +104,9 @@ def ratio_of_means(
     low, high = ends(drawn[:, 1:], len(sizes))
     if low[0] <= 0 <= high[0]:
         return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = drawn[:, :1] / drawn[:, 1:]
+    drawn = drawn[drawn[:, 1] * low[0] > 0]
     value = float(top.sum() / bottom.sum())
-    low, high = ends(ratios, len(sizes))
+    low, high = ends(drawn[:, :1] / drawn[:, 1:], len(sizes))
     shown = None if clusters is None else len(sizes)
     note = _NO_SPREAD.format(unit=_unit(clusters)) if low[0] == high[0] else None
     return Estimate(value, low[0], high[0], top.size, note, shown)

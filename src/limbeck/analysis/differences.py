@@ -11,6 +11,8 @@ from .arrays import floats, same_length
 from .estimate import Comparison, Effect
 
 _EXACT = 50  # differences up to which the distribution of the signed ranks is counted out
+_LARGE = 1e6  # an F from which on nothing but its size changes
+_FEWEST = 6  # items whose signs can give a two-sided p below 0.05
 _ONE_ITEM = "one item says nothing about others: the interval has no width"
 
 
@@ -45,6 +47,8 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> Comparison:
     note = None
     if n == 1:
         note = _ONE_ITEM
+    elif n < _FEWEST:
+        note = f"{n} items are too few for 95 %: the interval covers {100 * (1 - 2.0 ** (1 - n)):.3g} %"
     elif differ < n:
         note = f"{n - differ} of {n} items do not differ; p is of the others"
     return Comparison(
@@ -118,8 +122,11 @@ def anova(groups: Mapping[str, ArrayLike]) -> Effect:
         raise ValueError(f"{len(values)} groups of one value each have no scatter to compare with")
     if all(np.ptp(items) == 0 for items in values):
         raise ValueError("no group has any scatter: F is not defined")
-    found = stats.f_oneway(*values)
-    statistic = float(found.statistic)
+    # Not SciPy's, which takes the squares within from the whole: nothing is left of small ones.
+    middle = np.concatenate(values).mean()
+    squares_within = sum(float(((items - items.mean()) ** 2).sum()) for items in values)
+    squares_between = sum(items.size * float(items.mean() - middle) ** 2 for items in values)
+    statistic = (squares_between / between) / (squares_within / within)
     share = between * statistic / (between * statistic + within)
     # The noncentralities at which this F would be the 97.5th and the 2.5th percentile.
     ends = [_noncentrality(statistic, between, within, level) for level in (0.975, 0.025)]
@@ -128,7 +135,7 @@ def anova(groups: Mapping[str, ArrayLike]) -> Effect:
         share,
         min(low, share),
         max(high, share),
-        found.pvalue,
+        stats.f.sf(statistic, between, within),
         n,
         "one-way ANOVA",
         statistic=statistic,
@@ -137,6 +144,9 @@ def anova(groups: Mapping[str, ArrayLike]) -> Effect:
 
 
 def _noncentrality(statistic: float, between: int, within: int, level: float) -> float:
+    if statistic > _LARGE:  # there it grows in proportion, and the distribution fails to converge
+        return statistic / _LARGE * _noncentrality(_LARGE, between, within, level)
+
     def excess(noncentrality: float) -> float:
         return float(special.ncfdtr(between, within, noncentrality, statistic)) - level
 

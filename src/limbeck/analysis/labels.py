@@ -39,7 +39,7 @@ def kappa(
 
     Raises:
         ValueError: A side is empty, lengths differ, the weighting is unknown, or a label is not
-            among ``labels``.
+            among ``labels`` or twice.
     """
     if weights not in (None, "linear"):
         raise ValueError(f"weights must be None or 'linear', got {weights!r}")
@@ -78,7 +78,8 @@ def macro_f1(
         seed: Seed of the resampling of items.
 
     Raises:
-        ValueError: A side is empty, lengths differ, or a true label is not among ``labels``.
+        ValueError: A side is empty, lengths differ, or a true label is not among ``labels``, or
+            one twice.
     """
     _same_items(predicted=predicted, gold=gold)
     order = list(dict.fromkeys(gold)) if labels is None else list(labels)
@@ -121,6 +122,8 @@ def _table(
 
 def _places(values: Sequence[Hashable], labels: Sequence[Hashable]) -> NDArray[np.intp]:
     where = {label: i for i, label in enumerate(labels)}
+    if len(where) < len(labels):
+        raise ValueError(f"a label stands twice among the labels: {list(labels)}")
     for i, value in enumerate(values):
         if value not in where:
             raise ValueError(f"item {i} is labelled {value!r}, which is not among the labels")

@@ -19,6 +19,7 @@ from .arrays import floats, same_length
 from .estimate import Effect
 
 INTERCEPT = "(intercept)"
+_NO_SHARE = 1e-8  # of the variance: as little as the search can tell from none
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def mixed_model(
     share = optimize.minimize_scalar(
         data.deviance, bounds=(0.0, 1 - 1e-9), method="bounded", options={"xatol": 1e-10}
     ).x
-    share = 0.0 if data.deviance(0.0) <= data.deviance(share) else float(share)
+    # The search stays inside its bounds: at the lower one it stops short of 0.
+    none = share < _NO_SHARE or data.deviance(0.0) <= data.deviance(share)
+    share = 0.0 if none else float(share)
     beta, within, design = data.solve(share)
     beta[0] += level
     inverse = np.linalg.inv(design)

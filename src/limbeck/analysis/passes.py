@@ -49,6 +49,8 @@ def mean_pass_at_k(samples: ArrayLike, correct: ArrayLike, k: int, seed: int = 0
     same_length(samples=tries, correct=right)
     chances = []
     for i, (n, c) in enumerate(zip(tries, right, strict=True)):
+        if not (n.is_integer() and c.is_integer()):
+            raise ValueError(f"problem {i}: {c} right ones of {n} samples are no counts")
         try:
             chances.append(pass_at_k(int(n), int(c), k))
         except ValueError as error:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from limbeck.cli.arguments import Debug, Fresh, Json, Overrides, Quiet, RecipeFile
+from limbeck.cli.auditing import audit
 from limbeck.cli.evaluating import evaluate
 from limbeck.cli.guard import guarded
 from limbeck.cli.refining import refine
@@ -55,6 +55,7 @@ def demo(
     the teacher answers. It is an ordinary recipe: the run's folder holds it as recipe.yaml.
     """
     with guarded(debug, quiet):
+        from limbeck.cli.show_run import show_run
         from limbeck.console import say
         from limbeck.recipe import load_recipe
         from limbeck.run import distill as run_recipe
@@ -62,7 +63,7 @@ def demo(
         words = [f"output={output}", f"seed={seed}", f"controls={str(controls).lower()}"]
         recipe = load_recipe(Path(__file__).parent / "quickstart.yaml", words)
         say(f"the quickstart: a teacher from scratch, then two students; minutes. Folder: {output}")
-        _show(run_recipe(recipe, fresh=fresh, name="quickstart"))
+        show_run(run_recipe(recipe, fresh=fresh, name="quickstart"))
 
 
 @app.command()
@@ -90,9 +91,10 @@ def distill(
         from limbeck.recipe import load_recipe
 
         request = load_recipe(recipe, overrides or [])
+        from limbeck.cli.show_run import show_run
         from limbeck.run import distill as run_recipe  # not before: it takes seconds
 
-        _show(run_recipe(request, fresh=fresh, profile=profile))
+        show_run(run_recipe(request, fresh=fresh, profile=profile))
 
 
 @app.command()
@@ -132,6 +134,7 @@ def sft(
 app.command()(generate)
 app.command()(refine)
 app.command("eval")(evaluate)
+app.command()(audit)
 app.command()(transfer)
 
 
@@ -242,6 +245,7 @@ def report(
 ) -> None:
     """Show a finished run's report again, and rewrite its report.html from results.json."""
     with guarded(debug, quiet=True):
+        from limbeck.cli.show_run import show_run
         from limbeck.reports import write_report
         from limbeck.run import read_run
 
@@ -249,8 +253,8 @@ def report(
         if as_json:
             print((run / "results.json").read_text(encoding="utf-8"), end="")
             return
-        write_report(found.results, found.report)
-        _show(found)
+        write_report(found.results, found.report, found.items())
+        show_run(found)
 
 
 @app.callback(invoke_without_command=True)
@@ -264,23 +268,6 @@ def _version(
 
         print(__version__)
         raise typer.Exit
-
-
-def _show(run: object) -> None:
-    """The report as tables, and where everything is."""
-    from limbeck.ranks import rank
-    from limbeck.reports import print_report
-    from limbeck.run import Run
-
-    if rank() != 0:
-        return
-    assert isinstance(run, Run)
-    out = Console(highlight=False)
-    print_report(run.results, out)
-    out.print(
-        f"\nreport   {run.report}\nstudent  {run.student}\nnumbers  {run.path / 'results.json'}",
-        soft_wrap=True,
-    )
 
 
 for command in app.registered_commands:

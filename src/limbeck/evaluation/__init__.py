@@ -1,6 +1,6 @@
-"""Models on held-out rows: likelihood and fidelity, an array entry for each row."""
+"""Models on held-out rows: how likely they find a text, and two of them token by token."""
 
-from limbeck.evaluation.fidelity import Fidelity, fidelity
 from limbeck.evaluation.likelihood import Likelihood, likelihood
+from limbeck.evaluation.positions import Positions, positions
 
-__all__ = ["Fidelity", "Likelihood", "fidelity", "likelihood"]
+__all__ = ["Likelihood", "Positions", "likelihood", "positions"]

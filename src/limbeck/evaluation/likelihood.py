@@ -63,7 +63,7 @@ def likelihood(
             for rows in chunks:
                 yield partial(_nats, label[rows])
 
-        nats[chosen] = sum_by_sequence(model, batch, head, losses)["nats"]
+        nats[chosen] = sum_by_sequence(batch, scores_of_rows(model, batch, head, losses)["nats"])
         advance(len(chosen))
     texts = [tokenizer.decode(s.completion, skip_special_tokens=True) for s in sequences]
     return Likelihood(
@@ -77,10 +77,10 @@ def _nats(label: Tensor, logits: Tensor, block: slice) -> dict[str, Tensor]:
     return {"nats": cross_entropy(logits, label[block], reduction="none")}
 
 
-def sum_by_sequence(
+def scores_of_rows(
     model: nn.Module, batch: dict[str, Tensor], head: Head, scores: RowLosses
-) -> dict[str, Values]:
-    """Scores of supervised positions, summed over each sequence of a batch.
+) -> dict[str, Tensor]:
+    """Scores of the supervised positions of a batch, one sequence after the other.
 
     Args:
         model: Makes the hidden states.
@@ -89,16 +89,17 @@ def sum_by_sequence(
         scores: As the losses of `linear_loss`.
 
     Returns:
-        ``{name: [B]}``, accumulated in float64.
+        ``{name: [N]}``.
     """
     where = supervised(batch["labels"])
-    row = where.nonzero()[:, 0].cpu()
-    _, terms = linear_loss(last_hidden(model, batch)[:, :-1][where], head, scores)
-    empty = torch.zeros(len(where), dtype=torch.float64)
-    return {
-        name: empty.index_add(0, row, values.cpu().double()).numpy()
-        for name, values in terms.items()
-    }
+    return dict(linear_loss(last_hidden(model, batch)[:, :-1][where], head, scores)[1])
+
+
+def sum_by_sequence(batch: dict[str, Tensor], values: Tensor) -> Values:
+    """What `scores_of_rows` gave, summed over each sequence in float64, ``[B]``."""
+    row = supervised(batch["labels"]).nonzero()[:, 0].cpu()
+    empty = torch.zeros(len(batch["labels"]), dtype=torch.float64)
+    return empty.index_add(0, row, values.cpu().double()).numpy()
 
 
 def batches(

@@ -2,7 +2,7 @@
 
 from limbeck.recipe.checking import parse_recipe
 from limbeck.recipe.method import build_method
-from limbeck.recipe.reading import load_recipe
+from limbeck.recipe.reading import load_recipe, override
 from limbeck.recipe.sections import (
     Evaluate,
     FineTuning,
@@ -27,5 +27,6 @@ __all__ = [
     "build_method",
     "load_recipe",
     "nearest",
+    "override",
     "parse_recipe",
 ]

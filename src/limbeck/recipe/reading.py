@@ -57,13 +57,17 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             mend="it needs student, teacher, data and method",
         )
     for item in overrides:
-        _override(loaded, item)
+        override(loaded, item)
     loaded.setdefault("output", f"runs/{path.stem}")
     return parse_recipe(loaded, where=str(path))
 
 
-def _override(request: dict[str, Any], item: str) -> None:
-    """Apply ``training.learning_rate=1e-4``; the value is YAML."""
+def override(request: dict[str, Any], item: str) -> None:
+    """Apply ``training.learning_rate=1e-4`` to a mapping; the value is YAML.
+
+    Raises:
+        RequestError: It is no ``KEY=VALUE``, or the key goes through something that is no section.
+    """
     dotted, equals, text = item.partition("=")
     if not equals or not dotted:
         raise RequestError(

@@ -202,17 +202,37 @@ class Generation(Section):
 
 
 class Evaluate(Section):
-    """How the models are compared on held-out rows.
+    """How the models are compared on held-out rows; a list is one of tasks.
 
     Attributes:
         max_items: Evaluate at most so many, those with the smallest prompt hash.
         max_new_tokens: Longest answer, decoded greedily; by default ``generation.max_new_tokens``.
         batch_size: Items at once.
+        samples: Further answers, drawn at temperature 1, to each of some items: how varied a model
+            is, and how much the teacher agrees with itself. 0 draws none.
+        sampled_items: To how many items.
+        tasks: Benchmarks that every model is scored on besides, as ``limbeck eval`` knows them:
+            ``gsm8k``, ``gsm8k=FILE``, ``mine.yaml=FILE``, ``harness:mmlu``.
+        task_items: At most so many items of each.
+        shots: Worked examples before each question of a task.
+        judges: Who compares the student's answers to open tasks (``alpaca_eval``) with the
+            baseline's: ``MODEL@URL``, hub ids or folders. The first gives the result.
     """
 
     max_items: int = Field(1000, gt=0)
     max_new_tokens: int | None = Field(None, gt=0)
     batch_size: int = Field(64, gt=0)
+    samples: int = Field(4, ge=0)
+    sampled_items: int = Field(64, gt=0)
+    tasks: list[str] = Field(default_factory=list)
+    task_items: int | None = Field(None, gt=0)
+    shots: int = Field(0, ge=0)
+    judges: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: Any) -> Any:
+        return {"tasks": value} if isinstance(value, list) else value
 
 
 Control = Literal["gold", "labelled", "longer", "resample", "shuffled", "blind"]

@@ -1,10 +1,11 @@
 """What a results file says about an arm or a pair of arms, whichever way round it was written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from . import words
+from .hostile import visible
 
 Results = Mapping[str, Any]
 
@@ -66,6 +67,8 @@ class Contrast:
     n: int | None = None
     n10: int | None = None
     n01: int | None = None
+    p_corrected: float | None = None
+    correction: str | None = None
 
     @property
     def tested(self) -> bool:
@@ -74,8 +77,27 @@ class Contrast:
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is more than noise (p < 0.05)."""
-        return self.p is not None and self.tested and self.p < SIGNIFICANT
+        """Whether the difference is more than noise: p, corrected where it was, below 0.05."""
+        p = self.p_corrected if self._corrected else self.p
+        return p is not None and self.tested and p < SIGNIFICANT
+
+    @property
+    def p_words(self) -> str:
+        """The p that decides: ``p = 0.042``, or ``corrected p = 0.084``."""
+        if self._corrected:
+            return f"corrected {words.p_value(self.p_corrected)}"
+        return words.p_value(self.p)
+
+    @property
+    def reversed(self) -> "Contrast":
+        """The second arm minus the first."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        turned = {"difference": -self.difference, "low": low, "high": high}
+        return replace(self, **turned, n10=self.n01, n01=self.n10)  # type: ignore[arg-type]
+
+    @property
+    def _corrected(self) -> bool:
+        return words.known(self.p_corrected)
 
 
 def arms(results: Results) -> list[str]:
@@ -87,7 +109,7 @@ def arms(results: Results) -> list[str]:
 def label(results: Results, arm: str) -> str:
     """What the arm is called on the page."""
     model = results["models"].get(arm, {})
-    return str(model.get("label") or arm.replace("_", " "))
+    return visible(str(model.get("label") or arm.replace("_", " ")))
 
 
 def estimate(results: Results, arm: str, key: str) -> Mapping[str, Any] | None:
@@ -117,23 +139,34 @@ def contrast(results: Results, a: str, b: str, metric: Metric) -> Contrast | Non
     if not {a, b} <= results["models"].keys():
         return None
     for row in results.get("comparisons") or ():
-        if row.get("metric") != metric.key or {row.get("a"), row.get("b")} != {a, b}:
-            continue
-        low, high, n10, n01 = (row.get(key) for key in ("low", "high", "n10", "n01"))
-        if row["a"] == a:
-            return Contrast(row["difference"], low, high, row.get("p"), row.get("n"), n10, n01)
-        least, most = (None if end is None else -end for end in (high, low))
-        return Contrast(-row["difference"], least, most, row.get("p"), row.get("n"), n01, n10)
+        if row.get("metric") == metric.key and {row.get("a"), row.get("b")} == {a, b}:
+            found = as_contrast(row)
+            return found if row["a"] == a else found.reversed
     first, second = score(results, a, metric), score(results, b, metric)
     return None if first is None or second is None else Contrast(first - second)
 
 
-def recovered(results: Results, metric: Metric) -> float | None:
-    """Share of the gap between SFT and teacher that the student closed, where there is one."""
-    student, sft, teacher = (score(results, arm, metric) for arm in ("student", "sft", "teacher"))
-    if student is None or sft is None or teacher is None or not gap(results, metric):
-        return None
-    return (student - sft) / (teacher - sft)
+def as_contrast(row: Mapping[str, Any]) -> Contrast:
+    """A comparison of the results file as it stands there."""
+    known: dict[str, Any] = {f.name: row.get(f.name) for f in fields(Contrast)}
+    return Contrast(**known)
+
+
+def trained(results: Results) -> bool:
+    """Whether the results are those of a distillation, not of two models that were just given."""
+    return bool(results.get("training"))
+
+
+def rival(results: Results) -> str:
+    """What the arm ``sft`` is called in a sentence."""
+    return "SFT" if trained(results) else label(results, "sft")
+
+
+def recovered(results: Results, metric: Metric) -> Mapping[str, Any] | None:
+    """Share of the gap between SFT and teacher that the student closed, where it was measured."""
+    found = results.get("recovered") or {}
+    fits = found.get("metric", metric.key) == metric.key
+    return found if fits and words.known(found.get("value")) else None
 
 
 def gap(results: Results, metric: Metric) -> bool:

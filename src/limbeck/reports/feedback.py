@@ -71,7 +71,7 @@ def feedback(results: Results, metric: Metric) -> str:
     if not over.significant:
         return (
             f"{SUBJECT} is within noise of one-shot rationales ({theirs}, "
-            f"{words.p_value(over.p)}): there is no gain to explain."
+            f"{over.p_words}): there is no gain to explain."
         )
     if not ahead(over, metric):
         return f"{SUBJECT} does worse than one-shot rationales {_by(metric, over)}."
@@ -91,7 +91,7 @@ def _why(results: Results, metric: Metric) -> str:
         text = ", and " + words.listed([f"{c.name} {_by(metric, over)}" for c, over in beaten])
     if level:
         names = [
-            f"{c.name} ({metric.write(score(results, c.arm, metric))}, {words.p_value(over.p)})"
+            f"{c.name} ({metric.write(score(results, c.arm, metric))}, {over.p_words})"
             for c, over in level
         ]
         return f"{text}, but not {words.listed(names)}: {level[0][0].otherwise}"
@@ -102,4 +102,4 @@ def _why(results: Results, metric: Metric) -> str:
 
 def _by(metric: Metric, over: Contrast) -> str:
     size = metric.write_difference(abs(over.difference)).removeprefix("+")
-    return f"by {size} {metric.unit} ({words.p_value(over.p)})"
+    return f"by {size} {metric.unit} ({over.p_words})"

@@ -53,32 +53,6 @@ def scores(results: Results, metric: Metric) -> Picture | None:
 
 
 @in_style
-def agreement(results: Results) -> list[Picture]:
-    """Agreement with the teacher and divergence from it, one figure each."""
-    pictures = []
-    for key, title, caption, write in (
-        (
-            "top1_agreement",
-            "Same top token as the teacher",
-            "Share of positions where model and teacher would choose the same token.",
-            words.percent,
-        ),
-        (
-            "kl_teacher_student",
-            "KL(teacher, model)",
-            "Nats per token that the model misses of the teacher's distribution; 0 is the teacher.",
-            words.decimal,
-        ),
-    ):
-        found = results.get("fidelity") or {}
-        measured = [(arm, (found.get(arm) or {}).get(key) or {}) for arm in arms(results)]
-        rows = [(arm, row) for arm, row in measured if words.known(row.get("value"))]
-        if rows:
-            pictures.append(_dots(results, rows, key, title, caption, write))
-    return pictures
-
-
-@in_style
 def paired_outcomes(results: Results, metric: Metric) -> Picture | None:
     """On how many items student and SFT are both right, only one is, or neither."""
     over = contrast(results, "student", "sft", metric)

@@ -1,21 +1,26 @@
 """The page of a run: one HTML file that opens anywhere, loads nothing and runs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import curves, figures, ledger, path, round_figures, rounds, sections, words
-from .facts import Results, arms, better, contrast, label, primary, recovered, score
+from . import curves, figures, ledger, path, round_figures, rounds, words
+from .audit import not_measured
+from .browser import Item, browser
+from .contents import course, findings
+from .facts import Results, arms, label, trained
+from .hostile import visible
+from .tiles import tiles
 from .verdict import verdict
 
 # Worst first: what went wrong must not hide below what went well.
 _SEVERITY = {"fail": 0, "warn": 1, "note": 2, "ok": 3}
 
 
-def render(results: Results) -> str:
+def render(results: Results, items: Sequence[Item] = ()) -> str:
     """Write the report of a run as one self-contained HTML page.
 
     The page holds no script and loads nothing; a content security policy in its head keeps it so,
@@ -23,6 +28,7 @@ def render(results: Results) -> str:
 
     Args:
         results: The contents of ``results.json``; sections that are missing are left out.
+        items: Test items with every model's output; see `browser`.
     """
     environment = Environment(
         loader=PackageLoader("limbeck.reports", ""),
@@ -33,50 +39,36 @@ def render(results: Results) -> str:
     )
     # Drawings are ours, and their texts were escaped when they were written.
     environment.filters["drawing"] = lambda picture: Markup(picture.svg)
-    return environment.get_template("report.html.j2").render(_view(results))
+    environment.filters["number"] = words.count
+    template = environment.get_template("report.html.j2")
+    # A name, too, may hold half a surrogate pair, which no file can.
+    return visible(template.render(_view(results, items)))
 
 
-def _view(results: Results) -> dict[str, Any]:
-    metric = primary(results)
-    charts = (
-        (figures.scores(results, metric), figures.paired_outcomes(results, metric))
-        if metric
-        else ()
-    )
+def _view(results: Results, items: Sequence[Item]) -> dict[str, Any]:
     # A verdict opens with its claim, then the numbers.
-    sentences = results.get("verdict") or verdict(results)
-    for sign in "<=":  # keep "p = 0.04" on one line
-        sentences = sentences.replace(f"p {sign} ", f"p\N{NO-BREAK SPACE}{sign}\N{NO-BREAK SPACE}")
+    sentences = words.unbroken(str(results.get("verdict") or verdict(results)))
     claim, colon, numbers = sentences.partition(": ")
-    return {
+    view = {
         "name": results["name"],
         "created": str(results.get("created", "")).replace("T", " ")[:16],
         "limbeck": results.get("limbeck"),
         "seed": results.get("seed"),
+        "kind": "distillation report" if trained(results) else "audit",
         "models": [_model(results, arm) for arm in arms(results)],
         "claim": claim + colon,
         "numbers": numbers,
-        "tiles": _tiles(results),
+        "tiles": [(name, number, words.unbroken(text)) for name, number, text in tiles(results)],
         "colours": {label(results, arm): colour for arm, colour in figures.COLOURS.items()},
         "student": label(results, "student"),
-        "outcome": sections.outcome(results),
-        "outcome_figures": [chart for chart in charts if chart],
-        "comparisons": sections.comparisons(results),
-        "rounds": rounds.table(results),
-        "rounds_figures": [
-            drawn
-            for drawn in (round_figures.accuracy(results), round_figures.errors(results))
-            if drawn
-        ],
+        "findings": findings(results),
+        "browser": browser(results, items),
+        "course": course(results),
         "rewritten": rounds.examples(results),
         "tag_colours": round_figures.TAG_COLOURS,
-        "fidelity": sections.fidelity(results),
-        "fidelity_figures": figures.agreement(results),
-        "training": sections.training(results),
-        "training_figures": curves.training_curves(results),
         "moved": [p for p in (path.schedule(results), *curves.moved(results)) if p],
-        "samples": [_sample(results, sample) for sample in results.get("samples") or ()],
         "doctor": _doctor(results),
+        "not_measured": not_measured(results),
         "ledgers": [
             (title, pairs)
             for title, pairs in (
@@ -92,6 +84,21 @@ def _view(results: Results) -> dict[str, Any]:
         "recipe": _yaml(results.get("recipe")),
         "command": results.get("command"),
     }
+    return view | {"contents": _contents(view)}
+
+
+def _contents(view: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Id and title of each section that is there."""
+    return [
+        *((s.name, s.title) for s in view["findings"]),
+        *([("items", "Items")] if view["browser"] else []),
+        *((s.name, s.title) for s in view["course"]),
+        *([("what-moved", "What moved")] if view["moved"] else []),
+        *([("doctor", "Doctor")] if view["doctor"] else []),
+        *([("not-measured", "Not measured")] if view["not_measured"] else []),
+        ("the-run", "The run"),
+        *([("again", "Do it again")] if view["recipe"] or view["command"] else []),
+    ]
 
 
 def _model(results: Results, arm: str) -> dict[str, str]:
@@ -100,49 +107,6 @@ def _model(results: Results, arm: str) -> dict[str, str]:
         "label": label(results, arm),
         "source": str(model.get("source", words.DASH)),
         "parameters": words.parameters(model.get("parameters")),
-    }
-
-
-def _tiles(results: Results) -> list[tuple[str, str, str]]:
-    """The few numbers that the verdict turns on: name, number, what it means."""
-    tiles, metric = [], primary(results)
-    if metric:
-        tiles.append(
-            ("Student", metric.write(score(results, "student", metric)), metric.name.lower())
-        )
-        over = contrast(results, "student", "sft", metric)
-        if over:
-            text = f"{metric.unit}, {words.p_value(over.p)}"
-            tiles.append(("Against SFT", metric.write_difference(over.difference), text))
-        over_one_shot = contrast(results, "student", "one_shot", metric)
-        if over_one_shot:
-            text = f"{metric.unit}, {words.p_value(over_one_shot.p)}"
-            difference = metric.write_difference(over_one_shot.difference)
-            tiles.append(("Against one-shot", difference, text))
-        share = recovered(results, metric)
-        if share is not None and over and better(over, metric):
-            written = f"{100 * share:.0f}%".replace("-", words.MINUS)
-            tiles.append(("Gap recovered", written, "of the way from SFT to teacher"))
-    teacher, student = (
-        results["models"].get(arm, {}).get("parameters") for arm in ("teacher", "student")
-    )
-    if teacher and student:
-        text = f"{words.parameters(student)} of {words.parameters(teacher)} parameters"
-        tiles.append(("Size", f"{teacher / student:.1f}\N{MULTIPLICATION SIGN} smaller", text))
-    return tiles
-
-
-def _sample(results: Results, sample: Mapping[str, Any]) -> dict[str, Any]:
-    """One test item, its outputs in reading order."""
-    outputs = sample.get("outputs") or {}
-    return {
-        "prompt": sample["prompt"],
-        "answer": sample.get("answer"),
-        "outputs": [
-            {"label": label(results, arm), **outputs[arm]}
-            for arm in arms(results)
-            if arm in outputs
-        ],
     }
 
 

@@ -62,11 +62,11 @@ def _gold(results: Results, metric: Metric, over: Contrast, unlabelled: str) -> 
     if not over.tested:
         return f"{start} scores {scored}, not tested against the student"
     if not over.significant:
-        return f"{start} does as well ({scored}, {words.p_value(over.p)}), {answers}"
+        return f"{start} does as well ({scored}, {over.p_words}), {answers}"
     if not ahead(over, metric):
-        return f"{start} does better still ({scored}, {words.p_value(over.p)}), {answers}"
+        return f"{start} does better still ({scored}, {over.p_words}), {answers}"
     return (
-        f"{start} falls short of the student ({scored}, {words.p_value(over.p)}), so the gain is "
+        f"{start} falls short of the student ({scored}, {over.p_words}), so the gain is "
         "more than right answers to more prompts: the teacher's own signal adds to it"
     )
 
@@ -77,10 +77,10 @@ def _labelled(results: Results, metric: Metric, over: Contrast) -> str:
     if not over.tested:
         return f"{start} scores {scored}, not tested against SFT"
     if not over.significant:
-        return f"{start} is within noise of SFT ({scored}, {words.p_value(over.p)})"
+        return f"{start} is within noise of SFT ({scored}, {over.p_words})"
     if ahead(over, metric):
-        return f"{start} beats SFT too ({scored}, {words.p_value(over.p)}), without more prompts"
-    return f"{start} does worse than SFT ({scored}, {words.p_value(over.p)})"
+        return f"{start} beats SFT too ({scored}, {over.p_words}), without more prompts"
+    return f"{start} does worse than SFT ({scored}, {over.p_words})"
 
 
 def _open(results: Results) -> str:

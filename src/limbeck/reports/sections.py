@@ -1,10 +1,10 @@
 """What each section of a report says: rows of text, the same for the page and for the terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import words
-from .facts import METRICS, Results, arms, estimate, label, measured, primary, score
+from .facts import Results, arms, estimate, label, measured, primary
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Column:
     text: bool = False
     detail: bool = False
 
+    @property
+    def is_interval(self) -> bool:
+        """Whether it is the interval of the column before it."""
+        return self.name == "95% interval"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -32,6 +37,24 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def wide(self) -> bool:
+        """Whether a page has no room for intervals beside their numbers, only below them."""
+        return len(self.columns) > 9
+
+    def without_empty(self) -> "Table":
+        """The table without columns of nothing but dashes; the first column stays."""
+        kept = [
+            i
+            for i in range(len(self.columns))
+            if i == 0 or any(row[i] != words.DASH for row in self.rows)
+        ]
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in kept),
+            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
+        )
 
 
 MODEL = Column("Model", "The arm of the run.", text=True)
@@ -77,92 +100,6 @@ def outcome(results: Results) -> Table:
         f"Every model on the same {words.count(results['evaluation'].get('items'))} test items."
     )
     return Table("Outcome", caption, (*columns, *(column for _, column, _ in extras)), tuple(rows))
-
-
-def comparisons(results: Results) -> Table | None:
-    """Paired tests of two arms, in the order of the file."""
-    metrics = {metric.key: metric for metric in METRICS}
-    rows = []
-    for row in results.get("comparisons") or ():
-        metric = metrics.get(row["metric"])
-        if metric is None:  # written by a later version
-            continue
-        outcomes = row.get("n10") is not None and row.get("n01") is not None
-        rows.append(
-            (
-                f"{label(results, row['a'])} vs {label(results, row['b'])}",
-                f"{metric.write_difference(row['difference'])} {metric.unit}",
-                words.span(row.get("low"), row.get("high"), metric.write_difference),
-                words.p_value(row.get("p")),
-                words.count(row.get("n")),
-                f"{row['n10']} / {row['n01']}" if outcomes else words.DASH,
-                str(row.get("test", words.DASH)),
-            )
-        )
-    if not rows:
-        return None
-    columns = (
-        Column("Pair", "First model minus second model.", text=True),
-        Column("Difference", "Accuracy in percentage points, or bits per byte (lower is better)."),
-        Column("95% interval", "Paired bootstrap over the test items."),
-        Column("p", "How often a difference this large would appear if there were none."),
-        Column("Items", "Test items that both models answered."),
-        Column("Only first / second", "Items that only one of the two has right.", detail=True),
-        Column("Test", "The paired test that gave p.", text=True, detail=True),
-    )
-    caption = "Paired tests on the same items. p of 0.05 or more is within noise."
-    return Table("Comparisons", caption, columns, tuple(rows))
-
-
-def fidelity(results: Results) -> Table | None:
-    """How closely each arm follows the teacher's distribution."""
-    followers = [arm for arm in arms(results) if arm in (results.get("fidelity") or {})]
-    if not followers:
-        return None
-    metric = primary(results)
-    rows, sources = [], set()
-    for arm in followers:
-        found = results["fidelity"][arm]
-        agreement = found.get("top1_agreement") or {}
-        forward, reverse = (
-            found.get(k) or {} for k in ("kl_teacher_student", "kl_student_teacher")
-        )
-        sources.add(found.get("text"))
-        rows.append(
-            (
-                label(results, arm),
-                metric.write(score(results, arm, metric)) if metric else words.DASH,
-                words.percent(agreement.get("value")),
-                words.span(agreement.get("low"), agreement.get("high"), words.percent),
-                words.decimal(forward.get("value")),
-                words.span(forward.get("low"), forward.get("high"), words.decimal),
-                words.decimal(reverse.get("value")),
-                words.count(found.get("tokens")),
-            )
-        )
-    columns = (
-        MODEL,
-        Column(metric.name if metric else "Score", "The score of the outcome, to read beside."),
-        Column("Same top token", "Positions where model and teacher would choose the same token."),
-        Column("95% interval", "Where the true agreement plausibly lies.", detail=True),
-        Column(
-            "KL(teacher, model)",
-            "Nats per token; large where the model misses what the teacher does.",
-        ),
-        Column("95% interval", "Where the true divergence plausibly lies.", detail=True),
-        Column(
-            "KL(model, teacher)",
-            "Nats per token; large where the model does what the teacher avoids.",
-        ),
-        Column("Tokens", "Positions of held-out text that were compared."),
-    )
-    whose = {"teacher": "the teacher's own", "data": "the data's"}
-    on = " and ".join(whose[source] for source in sorted(filter(whose.get, sources))) or "some"
-    caption = (
-        f"Token by token on {on} held-out text. A model can be accurate without following its "
-        "teacher, and the other way round."
-    )
-    return Table("Fidelity to the teacher", caption, columns, tuple(rows))
 
 
 def training(results: Results) -> Table | None:

@@ -7,30 +7,37 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from . import rounds, sections
+from . import audit, rounds, sections, tasks
+from .comparisons import comparisons
 from .facts import Results, label
 from .verdict import verdict
 
 
 def print_report(results: Results, console: Console) -> None:
-    """Print outcome, comparisons, rounds, fidelity and training as tables, then the verdict.
+    """Print outcome, comparisons, tasks, rounds, audit and training as tables, then the verdict.
 
     Args:
         results: The contents of ``results.json``; sections that are missing are left out.
         console: Where to print.
     """
     student = label(results, "student")
-    for section in (
-        sections.outcome,
-        sections.comparisons,
-        rounds.table,
-        sections.fidelity,
-        sections.training,
+    for table in (
+        sections.outcome(results),
+        comparisons(results),
+        *_tables(tasks.section(results)),
+        rounds.table(results),
+        *(table for section in audit.sections(results) for table in section.tables),
+        sections.training(results),
     ):
-        table = section(results)
         if table is not None:
             _print(table, student, console)
+    for why in audit.not_measured(results):
+        console.print(Text(f"Not measured: {why}", style="dim"))
     console.print(Text(str(results.get("verdict") or verdict(results)), style="bold"))
+
+
+def _tables(section: audit.Section | None) -> tuple[sections.Table, ...]:
+    return section.tables if section else ()
 
 
 def _print(table: sections.Table, student: str, console: Console) -> None:

@@ -1,15 +1,18 @@
 """Numbers as a reader sees them; one that is missing or not finite is a dash."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 
 Number = float | int | None
+ENDS = ("value", "low", "high")
 
 
-def known(number: Number) -> bool:
+def known(number: Number) -> TypeGuard[float]:
     """Whether there is a number to show."""
     return number is not None and math.isfinite(number)
 
@@ -89,10 +92,30 @@ def duration(seconds: Number) -> str:
     return _shown(seconds, write)
 
 
+def unbroken(text: str) -> str:
+    """The text with ``p = 0.04`` and ``86% [83, 90]`` each on one line."""
+    space = "\N{NO-BREAK SPACE}"
+    for sign in "<=":
+        text = text.replace(f"p {sign} ", f"p{space}{sign}{space}")
+    inside = re.compile(r"\[\S+, \S+\]")
+    return inside.sub(lambda found: found.group().replace(" ", space), text)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a figure of that name is a share of items; kappa and F1 are not."""
+    return not any(part in metric.lower() for part in ("kappa", "f1"))
+
+
 def listed(parts: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *most, last = parts
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def share_of(found: Mapping[str, Any]) -> str:
+    """A share and its interval, ``71% [63, 79]``."""
+    value, low, high = (_shown(found.get(k), lambda x: f"{100 * x:.0f}") for k in ENDS)
+    return f"{value}% [{low}, {high}]" if DASH not in (low, high) else f"{value}%"
 
 
 def span(low: Number, high: Number, write: Callable[[Number], str]) -> str:

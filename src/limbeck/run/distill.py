@@ -39,6 +39,16 @@ class Run:
         """The distilled student, a transformers folder."""
         return self.path / "student"
 
+    def items(self) -> list[dict[str, Any]]:
+        """Every held-out item with what each model wrote, read from ``items/``."""
+        # Not before: these take a second to import.
+        from limbeck.run.measured import Measured
+        from limbeck.run.results import browsed
+
+        folder = self.path / "items"
+        arms = [a for a in self.results["models"] if (folder / f"{a}.parquet").exists()]
+        return browsed({arm: Measured.read(folder, arm) for arm in arms}) if arms else []
+
 
 def read_run(path: str | Path) -> Run:
     """A finished run from its folder.

@@ -4,25 +4,22 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from limbeck.bench import Bench
 from limbeck.console import progress
 from limbeck.data import Author, Example, Sequence
 from limbeck.engines import Engine, Response, Sampling
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
-from limbeck.evaluation import fidelity, likelihood
-from limbeck.files import new_file
+from limbeck.evaluation import likelihood, positions
 from limbeck.models import device
 from limbeck.run.folder import RunFolder
+from limbeck.run.measured import Measured
 from limbeck.run.text import digest
-from limbeck.sources import answer_all
+from limbeck.sources import answer_all, seed_for
 from limbeck.targets import ModelTeacher
 
 DEFAULT_NEW_TOKENS = 256
+_AUTHORS = {Author.DATA: "data", Author.TEACHER: "teacher"}
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,6 @@ def held_out(bench: Bench, split: str = "test", limit: int | None = None) -> Hel
     rows = sorted((s for s in own if s.example in theirs), key=lambda s: examples[s.example].key)
     rows = rows[: limit or bench.recipe.evaluate.max_items]
     return HeldOut([examples[s.example] for s in rows], rows, [theirs[s.example] for s in rows])
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One model on the held-out rows, an entry per row.
-
-    Attributes:
-        items: Column name to values: ``key, prompt, answer, output, correct, finished, tokens,
-            nats, nats_tokens, bytes`` and, beside a teacher with the same tokenizer,
-            ``kl_teacher_student, kl_student_teacher, agree, positions``. Absent where it could
-            not be measured.
-    """
-
-    items: dict[str, list[Any]]
-
-    def array(self, name: str) -> np.ndarray | None:
-        """A column as an array, or None."""
-        return np.array(self.items[name], dtype=np.float64) if name in self.items else None
 
 
 class Measuring:
@@ -113,50 +92,94 @@ class Measuring:
         """
         return self._once("teacher", lambda: self._served(ask))
 
-    def _once(self, arm: str, work: Callable[[], dict[str, list[Any]]]) -> Measured:
-        path = self.folder / "items" / f"{arm}.parquet"
+    def _once(self, arm: str, work: Callable[[], Measured]) -> Measured:
+        place = self.folder / "items"
 
         def keep() -> dict[str, Any]:
-            items = work()
-            with new_file(path) as partial:
-                pq.write_table(pa.table(items), partial)
+            work().write(place, arm)
             return {"items": len(self.rows.examples)}
 
         self.folder.once(f"evaluate {arm}", keep)
-        return Measured(pq.read_table(path).to_pydict())
+        return Measured.read(place, arm)
 
     def _measure(
         self, arm: str, load: Callable[[], Any], teacher: Callable[[], ModelTeacher] | None
-    ) -> dict[str, list[Any]]:
+    ) -> Measured:
         is_teacher = arm == "teacher"
         side = self.bench.teacher if is_teacher and self.bench.teacher else self.bench.student
         sequences = self.rows.teachers if is_teacher else self.rows.own
         model = load().eval().to(device())
         tokenizer, pad = side.tokenizer, pad_id(side.tokenizer)
         size = self.bench.recipe.evaluate.batch_size
-        items = self._about_rows()
+        items, samples = self._about_rows(), {}
+        engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
         if self.bench.has_answers:
-            engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
             items |= self._answers(arm, engine, sequences, tokenizer)
-        sequences = self._to_read(sequences)
-        if sequences:
-            with progress(f"reading {arm}", len(sequences), "rows") as advance:
-                read = likelihood(model, sequences, tokenizer, pad, size, advance)
+            samples = self._samples(arm, engine, sequences, tokenizer)
+        reading = self._to_read(sequences)
+        if reading:
+            with progress(f"reading {arm}", len(reading), "rows") as advance:
+                read = likelihood(model, reading, tokenizer, pad, size, advance)
             items |= {
                 "nats": read.nats.tolist(),
                 "nats_tokens": read.tokens.tolist(),
                 "bytes": read.bytes.tolist(),
+                "read": [_AUTHORS[s.author] for s in reading],
             }
-            if teacher is not None:
-                with progress(f"comparing {arm}", len(sequences), "rows") as advance:
-                    near = fidelity(teacher(), model, sequences, len(tokenizer), pad, size, advance)
-                items |= {
-                    "kl_teacher_student": near.kl_teacher_student.tolist(),
-                    "kl_student_teacher": near.kl_student_teacher.tolist(),
-                    "agree": near.agree.tolist(),
-                    "positions": near.tokens.tolist(),
-                }
-        return items
+        found = {}
+        if teacher is not None:
+            for name, text in self._texts(arm, engine, reading).items():
+                with progress(f"comparing {arm}, {name} text", len(text), "rows") as advance:
+                    found[name] = positions(
+                        teacher(), model, text, len(tokenizer), pad, size, advance
+                    )
+        return Measured(items, samples, found)
+
+    def _texts(
+        self, arm: str, engine: Engine, reading: list[Sequence]
+    ) -> dict[str, list[Sequence]]:
+        """What both models are compared on: the rows' own text, the teacher's, and this model's."""
+        texts = {_AUTHORS[reading[0].author]: reading} if reading else {}
+        if self.bench.examples.kind == "pairs":
+            wish = self.bench.recipe.evaluate
+            # Without answers to score, nothing is written but for this.
+            some = None if self.bench.has_answers else wish.sampled_items if wish.samples else 0
+            if "teacher" not in texts:
+                texts["teacher"] = self._written("teacher", self.teacher, self.rows.teachers[:some])
+            texts["student"] = self._written(arm, lambda: engine, self.rows.own[:some])
+        return {n: kept for n, rows in texts.items() if (kept := [s for s in rows if s.completion])}
+
+    def _written(
+        self, arm: str, engine: Callable[[], Engine], sequences: list[Sequence]
+    ) -> list[Sequence]:
+        """The rows with a model's greedy answers as completions."""
+        author = Author.TEACHER if arm == "teacher" else Author.STUDENT
+        return [
+            replace(s, completion=tuple(a["tokens"]), author=author)
+            for s, a in zip(sequences, self._write(arm, engine, sequences), strict=True)
+        ]
+
+    def _samples(
+        self, arm: str, engine: Engine, sequences: list[Sequence], tokenizer: Any
+    ) -> dict[str, list[Any]]:
+        """Further answers to some of the rows, drawn from the model itself."""
+        wish = self.bench.recipe.evaluate
+        places = [
+            i for i in range(min(wish.sampled_items, len(sequences))) for _ in range(wish.samples)
+        ]
+        if not places:
+            return {}
+        sampling = Sampling(self.max_new_tokens, temperature=1.0, batch_size=wish.batch_size)
+        prompts = [sequences[i].prompt for i in places]
+        journal = self.folder / "items" / f"{arm}.samples.jsonl"
+        key = digest(arm, prompts, asdict(sampling))
+        seed = seed_for(self.bench.recipe.seed, arm == "teacher")
+        done = answer_all(
+            journal, key, prompts, lambda: engine, sampling, seed, f"further answers of {arm}"
+        )
+        texts = [tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in done]
+        scored = self._scored(texts, [self.rows.examples[i] for i in places])
+        return {"item": places, "text": scored.pop("output"), **scored}
 
     def _about_rows(self) -> dict[str, list[Any]]:
         examples = self.rows.examples
@@ -170,12 +193,13 @@ class Measuring:
         """Text for likelihood and fidelity: the rows' completions, or else the teacher's answers."""
         if all(s.completion for s in sequences):
             return sequences
-        if not reads_teacher(self.bench):
+        bench = self.bench
+        if bench.teacher is None or not bench.one_tokenizer:
             return []
-        answers = self._write("teacher", self.teacher, self.rows.teachers)
+        written = self._written("teacher", self.teacher, self.rows.teachers)
         return [
-            replace(s, completion=tuple(a["tokens"]), author=Author.TEACHER)
-            for s, a in zip(sequences, answers, strict=True)
+            replace(s, completion=w.completion, author=w.author)
+            for s, w in zip(sequences, written, strict=True)
         ]
 
     def _write(
@@ -195,32 +219,26 @@ class Measuring:
         answers = self._write(arm, lambda: engine, sequences)
         texts = [tokenizer.decode(a["tokens"], skip_special_tokens=True) for a in answers]
         return {
-            **self._scored(texts),
+            **self._scored(texts, self.rows.examples),
             "finished": [a["finished"] for a in answers],
             "tokens": [len(a["tokens"]) for a in answers],
         }
 
-    def _served(
-        self, ask: Callable[[list[Example], Sampling], list[Response]]
-    ) -> dict[str, list[Any]]:
+    def _served(self, ask: Callable[[list[Example], Sampling], list[Response]]) -> Measured:
         responses = ask(self.rows.examples, Sampling(self.max_new_tokens, temperature=0.0))
-        return {
-            **self._about_rows(),
-            **self._scored([r.text for r in responses]),
-            "finished": [r.finished for r in responses],
-        }
+        return Measured(
+            {
+                **self._about_rows(),
+                **self._scored([r.text for r in responses], self.rows.examples),
+                "finished": [r.finished for r in responses],
+            }
+        )
 
-    def _scored(self, texts: list[str]) -> dict[str, list[Any]]:
-        verify = self.bench.examples.verify
-        assert verify is not None
+    def _scored(self, texts: list[str], examples: list[Example]) -> dict[str, list[Any]]:
+        verify, extract = self.bench.examples.verify, self.bench.examples.extract
+        assert verify is not None and extract is not None
         correct = [
             e.answer is not None and verify(text, e.answer)
-            for text, e in zip(texts, self.rows.examples, strict=True)
+            for text, e in zip(texts, examples, strict=True)
         ]
-        return {"output": texts, "correct": correct}
-
-
-def reads_teacher(bench: Bench) -> bool:
-    """Whether the teacher's answers stand in for completions that held-out rows do not have."""
-    incomplete = any(not s.completion for s in bench.sequences["test"])
-    return incomplete and bench.teacher is not None and bench.one_tokenizer
+        return {"output": texts, "extracted": [extract(t) for t in texts], "correct": correct}

@@ -31,6 +31,10 @@ def opened(
         RequestError: Something is missing, broken, or cannot work.
     """
     bench = open_bench(recipe)
+    if recipe.evaluate.tasks or recipe.evaluate.judges:
+        from limbeck.run.benchmarked import check_tasks  # takes a second
+
+        check_tasks(bench)
     findings = [*check_tutoring(bench), *examine(bench, folder.path, quick=True)]
     refuse(findings)
     if asks(ServedTeacher(folder, bench)):

@@ -8,7 +8,7 @@ from limbeck.bench import Bench
 from limbeck.console import progress
 from limbeck.data import Sequence
 from limbeck.engines.special_tokens import pad_id
-from limbeck.evaluation import fidelity, likelihood
+from limbeck.evaluation import likelihood, positions
 from limbeck.models import device
 from limbeck.run.trajectory import Trajectory
 
@@ -32,10 +32,10 @@ def kl_to_each(bench: Bench, path: Trajectory, model: Any, what: str) -> list[fl
     found = []
     with progress(what, len(rows) * len(path), "rows") as advance:
         for k in range(len(path)):
-            near = fidelity(
+            near = positions(
                 path.teacher(k), model, rows, len(tokenizer), pad_id(tokenizer), BATCH, advance
             )
-            found.append(float((near.kl_student_teacher / near.tokens).mean()))
+            found.append(float((near.sums("kl_student_teacher") / near.lengths).mean()))
     return found
 
 

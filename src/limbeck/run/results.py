@@ -6,16 +6,30 @@ import math
 import platform
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from limbeck.analysis import mcnemar, paired_ratio_bootstrap, proportion, ratio_of_sums
+from limbeck.analysis import (
+    Comparison,
+    corrected,
+    mcnemar,
+    minimum_detectable,
+    paired_ratio_bootstrap,
+    proportion,
+    ratio_of_means,
+    ratio_of_sums,
+)
 from limbeck.bench import Bench
-from limbeck.run.measure import Measured
+from limbeck.data import Kind
+from limbeck.evaluation.audit import audit, overlaps
+from limbeck.files import write_json
+from limbeck.reports import verdict, write_model_card, write_report
+from limbeck.run.measured import Measured
+from limbeck.run.text import digest
 
-SCHEMA = "limbeck.results/1"
-SAMPLES = 12
+SCHEMA = "limbeck.results/2"
 PAIRS = (
     ("student", "sft"), ("student", "before"), ("student", "teacher"), ("sft", "teacher"),
     ("student", "control_gold"), ("student", "control_labelled"), ("control_labelled", "sft"),
@@ -24,82 +38,126 @@ PAIRS = (
 )  # fmt: skip
 
 
-def evaluation(measured: dict[str, Measured], bench: Bench, max_new_tokens: int) -> dict[str, Any]:
-    """Each model's scores with 95 % intervals."""
+def evaluation(
+    measured: dict[str, Measured], kind: Kind, max_new_tokens: int | None
+) -> dict[str, Any]:
+    """Each model's scores with 95 % intervals.
+
+    Args:
+        measured: The models.
+        kind: Of the rows.
+        max_new_tokens: Longest answer; None where none were written, or nobody knows.
+    """
     items = len(next(iter(measured.values())).items["key"])
     metrics = {arm: _scores(m) for arm, m in measured.items()}
-    bound = max_new_tokens if bench.has_answers else None
     return {
         "items": items,
-        "kind": bench.examples.kind,
-        "max_new_tokens": bound,
+        "kind": kind,
+        "max_new_tokens": max_new_tokens,
         "metrics": metrics,
     }
 
 
+def compared(measured: dict[str, Measured]) -> dict[str, Any]:
+    """What several models on the same items have to say of one another."""
+    return {
+        "comparisons": comparisons(measured),
+        "recovered": recovered(measured),
+        "detectable": detectable(measured),
+        "audit": audited(measured),
+    }
+
+
 def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
-    """Pairs of models on the same items: exact McNemar, and a paired bootstrap of bits per byte."""
-    found = []
+    """Pairs of models on the same items: exact McNemar, and a paired bootstrap of bits per byte.
+
+    p is corrected over all pairs of one metric, after Holm.
+    """
+    right: dict[str, Comparison] = {}
+    bits: dict[str, Comparison] = {}
     for a, b in PAIRS:
         if a not in measured or b not in measured:
             continue
         one, other = measured[a], measured[b]
-        if (right := one.array("correct")) is not None and (
+        if (own := one.array("correct")) is not None and (
             rival := other.array("correct")
         ) is not None:
-            found.append({"a": a, "b": b, "metric": "accuracy", **mcnemar(right, rival).as_dict()})
-        bits, rival_bits = _bits(one), _bits(other)
-        if bits is not None and rival_bits is not None:
+            right[f"{a} {b}"] = mcnemar(own, rival)
+        own_bits, rival_bits = _bits(one), _bits(other)
+        if own_bits is not None and rival_bits is not None:
             size = one.array("bytes")
             assert size is not None
-            result = paired_ratio_bootstrap(bits, rival_bits, size)
-            found.append({"a": a, "b": b, "metric": "bits_per_byte", **result.as_dict()})
-    return found
+            bits[f"{a} {b}"] = paired_ratio_bootstrap(own_bits, rival_bits, size)
+    families = {"accuracy": corrected(right), "bits_per_byte": corrected(bits)}
+    return [
+        {"a": a, "b": b, "metric": metric, **families[metric][f"{a} {b}"].as_dict()}
+        for a, b in PAIRS
+        for metric in families
+        if f"{a} {b}" in families[metric]
+    ]
 
 
-def faithfulness(measured: dict[str, Measured], text: str) -> dict[str, Any]:
-    """Token-level nearness of each student to the teacher, on the data's or the teacher's text."""
-    found: dict[str, Any] = {}
-    for arm, m in measured.items():
-        positions = m.array("positions")
-        if positions is None:
-            continue
-        columns = {
-            "kl_teacher_student": "kl_teacher_student",
-            "kl_student_teacher": "kl_student_teacher",
-            "top1_agreement": "agree",
-        }
-        entry: dict[str, Any] = {
-            name: ratio_of_sums(values, positions).as_dict()
-            for name, column in columns.items()
-            if (values := m.array(column)) is not None and np.isfinite(values).all()
-        }
-        found[arm] = {**entry, "tokens": int(positions.sum()), "text": text}
-    return found
+def recovered(measured: dict[str, Measured]) -> dict[str, Any] | None:
+    """Share of the gap between SFT and teacher that the student closed, with its interval.
+
+    None where the teacher does not lead measurably.
+    """
+    arms = [measured.get(arm) for arm in ("student", "sft", "teacher")]
+    columns = [m.array("correct") if m is not None else None for m in arms]
+    student, sft, teacher = columns
+    if student is None or sft is None or teacher is None or teacher.mean() <= sft.mean():
+        return None
+    share = ratio_of_means(student - sft, teacher - sft)
+    return None if share is None else {"metric": "accuracy", **share.as_dict()}
 
 
-def samples(measured: dict[str, Measured]) -> list[dict[str, Any]]:
-    """A few items side by side: where baseline and student differ first, then any others."""
+def detectable(measured: dict[str, Measured]) -> dict[str, Any] | None:
+    """The smallest difference between student and SFT that so many items can show."""
+    student, sft = (
+        m.array("correct") if (m := measured.get(a)) else None for a in ("student", "sft")
+    )
+    if student is None or sft is None or not (discordance := float((student != sft).mean())):
+        return None
+    return dataclasses.asdict(minimum_detectable(len(student), discordance))
+
+
+def audited(measured: dict[str, Measured]) -> dict[str, Any]:
+    """How closely each model follows the teacher, and in what: see `limbeck.evaluation.audit`."""
+    arms = {arm: a for arm, m in measured.items() if (a := m.answers) is not None}
+    tables = {arm: m.positions for arm, m in measured.items() if m.positions}
+    return audit(arms, tables)
+
+
+def browsed(measured: dict[str, Measured]) -> list[dict[str, Any]]:
+    """Every item with what each model wrote, for the report's browser."""
     first = next(iter(measured.values())).items
-    if "output" not in first:
+    if not any("output" in m.items for m in measured.values()):
         return []
-    right = {arm: m.items["correct"] for arm, m in measured.items()}
-    student, rival = right["student"], right.get("sft", right.get("before"))
-    count = len(first["key"])
-    differ = [i for i in range(count) if rival is not None and student[i] != rival[i]]
-    wrong = [i for i in range(count) if not student[i] and i not in set(differ)]
-    rest = [i for i in range(count) if i not in set(differ) | set(wrong)]
-    chosen = [*differ[: SAMPLES // 2], *wrong[: SAMPLES // 4], *rest][:SAMPLES]
+    answers = {arm: a for arm, m in measured.items() if (a := m.answers) is not None}
+    shared = {
+        arm: overlaps(answers["teacher"], a)
+        for arm, a in answers.items()
+        if "teacher" in answers and arm != "teacher"
+    }
+
+    def output(arm: str, i: int) -> dict[str, Any]:
+        items = measured[arm].items
+        found = {"text": items["output"][i]}
+        for name in ("correct", "extracted", "finished"):
+            if name in items:
+                found[name] = items[name][i]
+        if arm in shared:
+            found["jaccard"] = shared[arm][i]
+        return found
+
     return [
         {
+            "id": first["key"][i],
             "prompt": first["prompt"][i],
             "answer": first["answer"][i],
-            "outputs": {
-                arm: {"text": m.items["output"][i], "correct": m.items["correct"][i]}
-                for arm, m in measured.items()
-            },
+            "outputs": {arm: output(arm, i) for arm, m in measured.items() if "output" in m.items},
         }
-        for i in chosen
+        for i in range(len(first["key"]))
     ]
 
 
@@ -152,6 +210,20 @@ def environment() -> dict[str, Any]:
     }
 
 
+def report(found: dict[str, Any], items: list[dict[str, Any]], folder: Path) -> None:
+    """Write the page and, last, the numbers: where they are, everything is done."""
+    found["verdict"] = verdict(found)
+    write_report(found, folder / "report.html", items)
+    if (folder / "student").is_dir():
+        write_model_card(found, folder / "student")
+    write_json(folder / "results.json", found)
+
+
+def hash_of(columns: dict[str, list[Any]]) -> str:
+    """Of a table, to notice when it changes."""
+    return digest(sorted(columns.items()))
+
+
 def now() -> str:
     """This moment, with its time zone."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -161,9 +233,9 @@ def _scores(m: Measured) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     if (right := m.array("correct")) is not None:
         scores["accuracy"] = proportion(right).as_dict()
-        finished = m.array("finished")
-        assert finished is not None
-        scores["truncated"] = float(1 - finished.mean())
+        if (finished := m.array("finished")) is not None:
+            scores["truncated"] = float(1 - finished.mean())
+        scores["invalid"] = sum(x is None for x in m.items["extracted"]) / len(right)
     if (bits := _bits(m)) is not None:
         size, tokens, nats = m.array("bytes"), m.array("nats_tokens"), m.array("nats")
         assert size is not None and tokens is not None and nats is not None
@@ -173,5 +245,5 @@ def _scores(m: Measured) -> dict[str, Any]:
 
 
 def _bits(m: Measured) -> np.ndarray | None:
-    nats = m.array("nats")
+    nats = m.array("nats") if "bytes" in m.items else None
     return None if nats is None else nats / math.log(2)

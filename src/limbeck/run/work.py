@@ -1,25 +1,19 @@
 """A run's stages, from the teacher to the report; each is done once."""
 
-import functools
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from limbeck.bench import Bench
 from limbeck.caching import Cache
 from limbeck.console import say
-from limbeck.data import Example
 from limbeck.doctor import Finding, say_finding
 from limbeck.doctor.headroom import headroom
-from limbeck.engines import Response, Sampling
 from limbeck.engines.special_tokens import pad_id
 from limbeck.errors import RequestError
-from limbeck.files import write_json
-from limbeck.models import load_model, parameters_of
+from limbeck.models import parameters_of
 from limbeck.recipe import ModelSpec
-from limbeck.reports import verdict, write_report
 from limbeck.run import results as put
 from limbeck.run.arms import (
-    ONE_SHOT,
     Arm,
     arms_of,
     gold_possible,
@@ -27,17 +21,18 @@ from limbeck.run.arms import (
     peak_memory_bytes,
     student_of,
 )
+from limbeck.run.benchmarked import Benchmarked
 from limbeck.run.cached import sample_again
+from limbeck.run.comparing import Comparing, in_order
 from limbeck.run.folder import RunFolder
 from limbeck.run.folds import losses_out_of_fold
-from limbeck.run.measure import Measured, Measuring, held_out, reads_teacher
+from limbeck.run.measure import Measuring, held_out
 from limbeck.run.responses import figures
 from limbeck.run.served import ServedTeacher
 from limbeck.run.start import prepare_start
 from limbeck.run.teacher import TeacherStage
 from limbeck.run.text import RoundLab, keep_text
 from limbeck.run.trainings import Trainings
-from limbeck.run.tutored import TutoredLab
 
 
 def work(
@@ -86,14 +81,18 @@ def work(
             losses_out_of_fold(folder, bench, "teacher")
     text = folder.once("text", lambda: _prepare_text(bench, lab, student))
     measuring = Measuring(folder, bench, held_out(bench), lambda: teacher.engine)
-    if served is not None and bench.has_answers:
-        _measure_asked(measuring, served, lab)  # before training: a server may not stay
+    comparing = Comparing(measuring, teacher, trainings, served, lab)
+    if served is not None:
+        comparing.teacher()  # before training: a server may not stay
     steps = trainings.steps(text["sequences"])
     for arm in arms:
+        if arm.name == "student" and (hope := comparing.prospect(arms)) is not None:
+            say(hope)
         rounds = len(trained[arm.as_long_as]["rounds"]) if arm.as_long_as else 1
         trained[arm.name] = trainings.train(arm, steps * rounds)
     trainings.forget_rounds()
-    measured = _measure(measuring, teacher, trainings, arms, served, lab)
+    measured = comparing.models(arms)
+    tasks = folder.once("tasks", lambda: Benchmarked(comparing).run(arms))
 
     seconds = folder.seconds()
     written = trained["student"]["tokens_written"]
@@ -105,16 +104,19 @@ def work(
         "limbeck": folder.manifest["limbeck"],
         "seed": recipe.seed,
         "models": _models(folder, bench, arms),
-        "evaluation": put.evaluation(measured, bench, measuring.max_new_tokens),
-        "comparisons": put.comparisons(measured),
-        "fidelity": put.faithfulness(measured, "teacher" if reads_teacher(bench) else "data"),
+        "evaluation": put.evaluation(
+            measured,
+            bench.examples.kind,
+            measuring.max_new_tokens if bench.has_answers else None,
+        ),
+        **put.compared(measured),
+        "tasks": tasks,
         "training": {
             arm: {**log, "seconds": seconds.get(f"train {arm}", 0.0)}
             for arm, log in trained.items()
         },
         "text": {**text, "on_policy_tokens": written},
         "data": put.data_section(bench),
-        "samples": put.samples(measured),
         "controls": _controls(bench, arms),
         "method": put.method_section(bench),
         "doctor": [asdict(f) for f in findings],
@@ -131,13 +133,13 @@ def work(
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "command": f"limbeck distill {folder / 'recipe.yaml'}",
     }
-    folder.once("report", lambda: _report(folder, found))
+    folder.once("report", lambda: _report(folder, found, put.browsed(measured)))
 
 
-def _report(folder: RunFolder, found: dict[str, Any]) -> dict[str, Any]:
-    found["verdict"] = verdict(found)
-    write_report(found, folder / "report.html")
-    write_json(folder / "results.json", found)
+def _report(
+    folder: RunFolder, found: dict[str, Any], items: list[dict[str, Any]]
+) -> dict[str, Any]:
+    put.report(found, items, folder.path)
     return {}
 
 
@@ -177,56 +179,6 @@ def _prepare_text(bench: Bench, lab: RoundLab, arm: Arm) -> dict[str, Any]:
     return said | figures(responses) | {"tokens_generated": written}
 
 
-def _measure_asked(measuring: Measuring, served: ServedTeacher | None, lab: RoundLab) -> Measured:
-    """A teacher that answers in text; one that explains is asked as it is for what it teaches."""
-
-    def ask(examples: list[Example], sampling: Sampling) -> list[Response]:
-        if isinstance(lab, TutoredLab):
-            longest = sampling.max_new_tokens
-            requests = [lab.request(lab.solving(e), 0.0, 0, longest) for e in examples]
-            return lab.ask(requests, "answers of teacher")
-        assert served is not None
-        requests = served.requests(examples, sampling, 0)
-        return served.answers(requests, "answers of teacher")
-
-    return measuring.measure_served(ask)
-
-
-def _measure(
-    measuring: Measuring,
-    teacher: TeacherStage,
-    trainings: Trainings,
-    arms: list[Arm],
-    served: ServedTeacher | None,
-    lab: RoundLab,
-) -> dict[str, Measured]:
-    """Every model on the same rows, in the order of the report."""
-    folder, bench = measuring.folder, measuring.bench
-    judge = None
-    measured = {}
-    if bench.method.tutors or (served is not None and bench.has_answers):
-        measured["teacher"] = _measure_asked(measuring, served, lab)
-    elif bench.teacher is not None:
-        measured["teacher"] = measuring.measure("teacher", lambda: teacher.model, None)
-    if bench.teacher is not None:
-        judge = (lambda: teacher.judge) if bench.one_tokenizer else None
-    measured["before"] = measuring.measure("before", trainings.new_student, judge)
-    for arm in _in_order(arms):
-        spec = ModelSpec(model=str(folder / arm.folder))
-        load = functools.partial(load_model, spec, arm.name, bench.student.tokenizer, 0, "float32")
-        measured[arm.name] = measuring.measure(arm.name, load, judge)
-    return measured
-
-
-def _in_order(arms: list[Arm]) -> list[Arm]:
-    """Of the report: the baseline, the student after its first round, the student, the controls."""
-    first = ["sft", ONE_SHOT, "student"]
-    student = student_of(arms)
-    if student.method.tutors and student.method.number_of_rounds(0) > 1:
-        arms = [*arms, replace(student, name=ONE_SHOT, label="One-shot rationales")]
-    return sorted(arms, key=lambda a: first.index(a.name) if a.name in first else len(first))
-
-
 def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
     recipe = bench.recipe
     size = parameters_of(bench.student.config)
@@ -245,7 +197,7 @@ def _models(folder: RunFolder, bench: Bench, arms: list[Arm]) -> dict[str, Any]:
         "source": _source(recipe.student),
         "parameters": size,
     }
-    for arm in _in_order(arms):
+    for arm in in_order(arms):
         models[arm.name] = {"label": arm.label, "source": arm.folder, "parameters": size}
     return models
 

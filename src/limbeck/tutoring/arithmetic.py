@@ -53,14 +53,19 @@ def false_equalities(text: str) -> list[str]:
     that run on (``2+3=5+1=6``), and whatever might be meant in another way than it is written.
     """
     found: dict[str, str] = {}
-    notes = [match[1] for match in _CALCULATOR.finditer(text)]
-    for part in (plain(_CALCULATOR.sub("", text)), *map(plain, notes)):
+    said, notes = without_notes(text)
+    for part in (plain(said), *map(plain, notes)):
         for span in _false(part):
             found.setdefault(re.sub(r"[\s$]", "", span), " ".join(span.split()))
     return list(found.values())
 
 
-def _false(text: str) -> Iterator[str]:
+def equalities(text: str) -> Iterator[tuple[Side, Side, str]]:
+    """Both sides of each equals sign that stands between numbers, and how that is written.
+
+    Args:
+        text: Plain, as `limbeck.tutoring.lexemes.plain` makes it.
+    """
     tokens = lexemes(text)
     signs = [i for i, t in enumerate(tokens) if t.kind == "equals"]
     bounds = [-1, *signs, len(tokens)]
@@ -72,8 +77,18 @@ def _false(text: str) -> Iterator[str]:
         whole = before >= 0 and left.terms == tuple(tokens[before + 1 : sign])
         if left.alone and not whole:
             continue  # "1 hour = 60", "day 2 = 15": a name or a unit as likely as a sum
+        yield left, right, text[left.terms[0].start : right.terms[-1].end]
+
+
+def without_notes(text: str) -> tuple[str, list[str]]:
+    """The text without a calculator's notes in ``<<...>>``, and those notes."""
+    return _CALCULATOR.sub("", text), _CALCULATOR.findall(text)
+
+
+def _false(text: str) -> Iterator[str]:
+    for left, right, written in equalities(text):
         if not (_equal(left, right) or _converts(left, right) or _mixes_percentages(left, right)):
-            yield text[left.terms[0].start : right.terms[-1].end]
+            yield written
 
 
 def _equal(left: Side, right: Side) -> bool:

@@ -26,6 +26,9 @@ FILES = {
     "winogrande": "winogrande/test",
     "hellaswag": "hellaswag/validation_1000",
     "pubmedqa": "pubmedqa/test",
+    "alpaca_eval": "instruct_eval/alpaca_eval.test",
+    "evol_instruct": "instruct_eval/evol_instruct.test",
+    "ultrafeedback": "instruct_eval/ultrafeedback.test",
 } | {n: f"jmed_llm/{n}.test" for n in ("jmmlu_med", "crade", "rrtnm", "smdis", "nrner")}
 
 

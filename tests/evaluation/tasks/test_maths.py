@@ -1,12 +1,16 @@
 import json
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limbeck.evaluation.tasks import symbolic
 from limbeck.evaluation.tasks.latex import tree_of
-from limbeck.evaluation.tasks.maths import normal_form, same_answer
+from limbeck.evaluation.tasks.maths import last_box, normal_form, same_answer
 from limbeck.evaluation.tasks.symbolic import equivalent, same_or_equivalent
 
 
@@ -145,3 +149,62 @@ def test_an_undefined_answer_is_equal_to_nothing(answer):
 @given(st.text(alphabet="0123456789xyi+-=/.,()[]|!^_ ", max_size=8))
 def test_no_expression_breaks_the_other_process(answer):
     assert equivalent(answer, "1", 2.0) in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "gold", "same"),
+    [
+        (r"1\frac{4}{5}", r"\frac{9}{5}", True),
+        (r"1\frac{4}{5}", r"\frac{4}{5}", False),
+        (r"-6\frac15", "-6.2", True),
+        (r"137 \frac{1}{2}", "137.5", True),
+        (r"3\frac{\pi}{2}", r"\frac{3\pi}{2}", True),
+        (r"3\frac{5}{2}", "7.5", None),
+        ("(1,234)", "1234", False),
+        ("(1,234)", "(1, 234)", True),
+        ("(1,234 + 1)", "1235", True),
+        (r"\{1,234\}", "1, 234", True),
+        (r"\sin 2x", r"x \sin 2", None),
+        (r"\sin^{-1} x", r"\frac{1}{\sin x}", None),
+        (r"\sin^2 x", r"(\sin x)^2", True),
+    ],
+)
+def test_what_people_mean_and_not_what_stands_side_by_side(found, gold, same):
+    r"""An answer of 4/5 would have passed for 1 4/5, as a product."""
+    assert equivalent(found, gold) is same
+    assert equivalent(gold, found) is same
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["|", "(", "{", "[", "-", r"\sqrt", r"\frac1", r"\ln ", r"\ln^", "2^-", "2^", "2_", "|x"],
+)
+def test_nothing_nests_too_deep_to_be_read(piece):
+    """A box of 380 bars ended the evaluation of the whole set."""
+    for closing in ("", "2", "2" + piece[-1] * 100):
+        tree_of(piece * (300 // len(piece)) + closing)
+
+
+def test_a_long_answer_takes_no_time_to_refuse():
+    started = time.process_time()
+    assert tree_of(r"\text{}" + " " * 10**5 + "x") is None
+    assert time.process_time() - started < 1
+
+
+def test_a_box_may_stand_apart_from_its_brace():
+    assert last_box(r"so \boxed {5}.") == "5"
+    assert last_box(r"so \fbox {5} or \boxed 6.") == "6."
+    assert last_box(r"\boxed{" + r"\boxed ") is None
+
+
+def test_the_worker_ends_by_itself_where_nobody_ends_it():
+    """Whoever asked may have been killed while SymPy thought for ever."""
+    endless = tree_of(r"9^{9^{9^9}}"), tree_of("5")
+    with subprocess.Popen(
+        [sys.executable, "-I", str(symbolic._WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == b"true\n"
+        process.stdin.write(json.dumps([*endless, 0.5]).encode() + b"\n")
+        process.stdin.flush()
+        assert process.wait(60) == -signal.SIGALRM

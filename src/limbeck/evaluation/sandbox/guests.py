@@ -117,7 +117,7 @@ class Guest:
             return "it does not start within 30 seconds"
         finally:
             guest.close()
-        said = json.loads(told.splitlines()[0]) if told.strip() else {}
-        if said.get("signal") == 0:
+        said = {key: value for line in told.splitlines() for key, value in json.loads(line).items()}
+        if "refused" not in said and said.get("signal") == 0:
             return ""
         return str(said.get("refused") or errors.decode(errors="replace").strip() or "no answer")

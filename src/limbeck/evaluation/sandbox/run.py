@@ -74,6 +74,7 @@ def run_python(
         watch = Watch(guests, verdict, limits, started + limits.wall)
         stopped = watch.wait()
         seconds = time.monotonic() - started
+        lost = any(map(watch.lost, guests))
         for guest in guests:
             guest.end()
         watch.drain()
@@ -86,9 +87,10 @@ def run_python(
         for guest in guests:
             guest.close()
     ends = [watch.said(guest.status) for guest in guests]
-    for end in ends:
-        if "refused" in end:
-            raise LimbeckError("a sandbox could not be set up", where=end["refused"])
+    refused = [end["refused"] for end in ends if "refused" in end]
+    if refused or lost:
+        why = refused[0] if refused else watch.text("stderr").strip()[-2000:]
+        raise LimbeckError("a sandbox could not be set up", where=why or "it ended without a word")
     found = watch.said(verdict)
     if found.get("nonce") != nonce:
         found = {}

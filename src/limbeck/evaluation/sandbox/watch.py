@@ -55,13 +55,19 @@ class Watch:
             if self._printed() > self._limits.output:
                 return "output"
             found = self.said(self._verdict)
-            if found.get("status") == "gone":
-                # The program has hung up: how it ends says why, if it does end.
-                hung_up = hung_up or time.monotonic()
-                if self.said(self._program.status) or time.monotonic() > hung_up + _GRACE:
-                    return None
-            elif found or self._verdict not in self._open:
+            if found and found["status"] != "gone":
                 return None
+            if found or self._verdict not in self._open:
+                # One of them has hung up: how it ends says why, if it does end.
+                side = self._program if found else self._tests
+                hung_up = hung_up or time.monotonic()
+                ended = self.lost(side) or "signal" in self.said(side.status)
+                if ended or time.monotonic() > hung_up + _GRACE:
+                    return None
+
+    def lost(self, guest: Guest) -> bool:
+        """Whether a guest that nobody stopped ended before it was set up."""
+        return guest.status not in self._open and "started" not in self.said(guest.status)
 
     def drain(self) -> None:
         """Read what is left in the pipes of guests that have been stopped."""
@@ -71,9 +77,9 @@ class Watch:
         self._selector.close()
 
     def said(self, descriptor: int) -> dict[str, Any]:
-        """The line that was written there, empty where there is no whole one."""
-        line, end, _ = bytes(self._read[descriptor]).partition(b"\n")
-        return dict(json.loads(line)) if end else {}
+        """What the whole lines that were written there say together."""
+        *lines, _ = bytes(self._read[descriptor]).split(b"\n")
+        return {key: value for line in lines for key, value in json.loads(line).items()}
 
     def text(self, kind: str) -> str:
         """What both printed there, the program first, cut at the limit."""

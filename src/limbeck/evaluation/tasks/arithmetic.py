@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from limbeck.errors import RequestError
 from limbeck.evaluation.tasks.answers import (
     last_number,
     marked_or_boxed,
@@ -15,7 +16,7 @@ from limbeck.evaluation.tasks.choosing import LETTERS, listed
 from limbeck.evaluation.tasks.items import Question
 from limbeck.evaluation.tasks.letters import letter_rule
 from limbeck.evaluation.tasks.maths import last_box, same_answer
-from limbeck.evaluation.tasks.sources import Hub, optional, text, value
+from limbeck.evaluation.tasks.sources import Hub, number, one_of, optional, text, value
 from limbeck.evaluation.tasks.symbolic import same_or_equivalent
 
 _CALCULATION = re.compile(r"<<[^<>]*>>")
@@ -27,14 +28,16 @@ _NEXT = ("Question:",)
 
 def _gsm8k(row: Mapping[str, Any]) -> Question:
     solution, _, gold = text(row, "answer").rpartition("####")
-    gold = gold.strip().replace(",", "")
+    gold = number(gold.strip().replace(",", ""))
     shown = f"{_CALCULATION.sub('', solution).strip()}\n#### {gold}"
     return Question({"question": text(row, "question")}, gold, shown.strip())
 
 
 def _math(row: Mapping[str, Any]) -> Question:
     solution = text(row, "solution")
-    gold = optional(row, "answer") or last_box(solution) or ""
+    gold = optional(row, "answer") or last_box(solution)
+    if gold is None:
+        raise RequestError("the solution has no box, and there is no answer", where=solution[-80:])
     return Question(
         {"question": text(row, "problem", "question")},
         gold,
@@ -45,7 +48,7 @@ def _math(row: Mapping[str, Any]) -> Question:
 
 def _aqua(row: Mapping[str, Any]) -> Question:
     options = tuple(_OPTION.sub("", str(o)).strip() for o in value(row, "options"))
-    gold = text(row, "correct")
+    gold = one_of(LETTERS[: len(options)], text(row, "correct"))
     rationale = optional(row, "rationale")
     fields = {"question": text(row, "question"), "options": listed(options)}
     answer = f"The answer is {gold}."
@@ -55,13 +58,13 @@ def _aqua(row: Mapping[str, Any]) -> Question:
 def _svamp(row: Mapping[str, Any]) -> Question:
     body = text(row, "Body")
     stop = "" if body.endswith((".", "?", "!", ",")) else "."
-    gold = text(row, "Answer")
+    gold = number(text(row, "Answer"))
     fields = {"question": f"{body}{stop} {text(row, 'Question')}"}
     return Question(fields, gold, gold, id=optional(row, "ID"))
 
 
 def _equations(row: Mapping[str, Any]) -> Question:
-    gold = text(row, "answer", "final_ans")
+    gold = number(text(row, "answer", "final_ans"))
     return Question({"question": text(row, "question")}, gold, gold, id=optional(row, "id"))
 
 

@@ -12,6 +12,7 @@ from limbeck.errors import RequestError
 from limbeck.evaluation.tasks.choosing import LETTERS, NORMALISATIONS, choose
 from limbeck.evaluation.tasks.items import Item, Question, Scored
 from limbeck.evaluation.tasks.labels import Corpus, label
+from limbeck.evaluation.tasks.shots import choose_shots, smallest
 from limbeck.evaluation.tasks.sources import Hub, load_rows, rename
 from limbeck.evaluation.tasks.templates import fill
 
@@ -42,7 +43,7 @@ class Task:
         read: A row as a `Question`.
         prompt: Template of a text to continue, with the question's fields in braces.
         kind: ``generate`` reads an answer out of a completion; ``choices`` takes the likeliest of
-            given continuations.
+            given continuations; ``open`` has no gold: only a judge can say what an output is worth.
         rules: Of ``generate``: the first decides what is right and what is invalid.
         normalise: Of ``choices``: what the log-probability of a choice is divided by.
         chat: Template of the user's turn for models that converse; None is the text's.
@@ -54,12 +55,13 @@ class Task:
         stop: Texts that end an answer; what a model writes from there on does not count.
         max_new_tokens: Room for an answer.
         shots: Worked examples before each question; see `with_shots`.
+        most: At most so many items, chosen by the hash of what they ask with seed 0; None is all.
     """
 
     name: str
     read: Callable[[Row], Question]
     prompt: str
-    kind: Literal["generate", "choices"] = "generate"
+    kind: Literal["generate", "choices", "open"] = "generate"
     rules: tuple[Rule, ...] = ()
     normalise: str = "none"
     chat: str | None = None
@@ -71,18 +73,21 @@ class Task:
     stop: tuple[str, ...] = ()
     max_new_tokens: int = 512
     shots: tuple[Question, ...] = ()
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "generate" and not self.rules:
             raise ValueError(f"{self.name}: a task that generates needs a rule to read answers by")
-        if self.kind == "choices" and self.rules:
-            raise ValueError(f"{self.name}: the likeliest choice is not read by rules")
+        if self.kind != "generate" and self.rules:
+            raise ValueError(f"{self.name}: only a task that generates is read by rules")
         if self.normalise not in NORMALISATIONS:
             raise ValueError(f"{self.name}: normalise is one of {', '.join(NORMALISATIONS)}")
 
     @property
     def main(self) -> str:
         """The name of the figure that the task is known by."""
+        if self.kind == "open":
+            return "mean_length"
         return self.rules[0].name if self.rules else f"by_{self.normalise}"
 
     def load(self, source: str | Path | None = None, split: str | None = None) -> list[Row]:
@@ -106,9 +111,8 @@ class Task:
         shown = {shot.key for shot in self.shots}
         items: list[Item] = []
         seen: dict[str, int] = {}
-        for number, row in enumerate(rows, 1):
-            where = f"{self.name}, row {number}"
-            question = self._read(row, where)
+        places = [(f"{self.name}, row {n}", row) for n, row in enumerate(rows, 1)]
+        for where, question in self._chosen([(w, self._read(row, w)) for w, row in places]):
             if question.key in shown:
                 raise RequestError(
                     "the question is also a worked example of the prompt",
@@ -137,8 +141,6 @@ class Task:
         Raises:
             RequestError: There are fewer rows, or no row of that id.
         """
-        from limbeck.evaluation.tasks.shots import choose_shots
-
         questions = [
             self._read(row, f"worked examples of {self.name}, row {number}")
             for number, row in enumerate(rows, 1)
@@ -152,13 +154,14 @@ class Task:
 
         Args:
             item: What was asked.
-            output: Of ``generate``, the completion; of ``choices``, the log-probabilities of each
-                choice's tokens, in the order of ``item.choices``.
+            output: Of ``generate`` and ``open``, the completion; of ``choices``, the
+                log-probabilities of each choice's tokens, in the order of ``item.choices``.
             truncated: Whether the model was cut off at `max_new_tokens`.
 
         Raises:
             ValueError: The output is not of this kind, or not of this item.
         """
+        extracted: Any | None
         if self.kind == "choices":
             if isinstance(output, str):
                 raise ValueError(f"{self.name} scores log-probabilities of choices, not a text")
@@ -166,13 +169,16 @@ class Task:
         else:
             if not isinstance(output, str):
                 raise ValueError(f"{self.name} scores a text, not {type(output).__name__}")
-            extracted, grades = self._read_answer(item, self._answer(output))
+            if self.kind == "open":
+                extracted, grades = output.strip() or None, {self.main: float(len(output))}
+            else:
+                extracted, grades = self._read_answer(item, self._answer(output))
         return Scored(
             id=item.id,
             document=item.document,
             gold=item.gold,
             extracted=extracted,
-            correct=grades[self.main] >= 1,
+            correct=None if self.kind == "open" else grades[self.main] >= 1,
             invalid=extracted is None,
             truncated=truncated,
             context_cut=item.context_cut,
@@ -183,8 +189,9 @@ class Task:
         """Figures of a whole evaluation, each with its 95 % interval and n.
 
         ``accuracy``, ``invalid_rate``, ``truncation_rate`` and ``context_cut_rate``; the mean of
-        each grade; what the task computes over all labels. Intervals resample documents where
-        items share one; see `limbeck.analysis`.
+        each grade; what the task computes over all labels. Of ``open``, ``empty_rate`` and
+        ``mean_length`` in characters, and no accuracy. Intervals resample documents where items
+        share one; see `limbeck.analysis`.
 
         Returns:
             By name; None where a figure is not defined, such as kappa of a single label.
@@ -197,9 +204,12 @@ class Task:
         if len({s.id for s in scored}) < len(scored):
             raise ValueError(f"{self.name}: an item was scored twice")
         documents = [s.document for s in scored]
-        found: dict[str, Estimate | None] = {
-            "accuracy": _share([s.correct for s in scored], documents, seed),
-            "invalid_rate": _share([s.invalid for s in scored], documents, seed),
+        found: dict[str, Estimate | None] = {}
+        if self.kind != "open":
+            found["accuracy"] = _share([bool(s.correct) for s in scored], documents, seed)
+        unread = "empty_rate" if self.kind == "open" else "invalid_rate"
+        found |= {
+            unread: _share([s.invalid for s in scored], documents, seed),
             "truncation_rate": _share([s.truncated for s in scored], documents, seed),
             "context_cut_rate": _share([s.context_cut for s in scored], documents, seed),
         }
@@ -222,6 +232,12 @@ class Task:
         from limbeck.evaluation.tasks.letters import as_letters
 
         return as_letters(self)
+
+    def _chosen(self, questions: list[tuple[str, Question]]) -> list[tuple[str, Question]]:
+        if self.most is None:
+            return questions
+        kept = {q.key for q in smallest((q for _, q in questions), self.most, seed=0)}
+        return [(where, q) for where, q in questions if q.key in kept]
 
     def _read(self, row: Row, where: str) -> Question:
         return self.read(rename(row, self.columns, where))

@@ -13,7 +13,7 @@ from limbeck.evaluation.tasks.sources import Hub, optional, text, value
 
 _ASKED = "Question: {question}\nAnswer:"
 _LAST_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^.!?]*[.!?]*\Z)")
-_HEADING = re.compile(r"\[[^\]]*\]")
+_HEADING = re.compile(r"\[[^\]\n]*\]")
 _YES_NO = ("no", "yes")
 
 
@@ -28,12 +28,16 @@ def _options(row: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(LETTERS[: len(choices)]), tuple(map(str, choices))
 
 
-def _place(gold: Any, labels: Sequence[str], first: int = 0) -> int:
-    """The number of the right option; `first` is what a number for the first one would be."""
-    if str(gold) in labels:
+def _place(gold: Any, labels: Sequence[str], first: int | None = None) -> int:
+    """The number of the right option.
+
+    Where `first` is given, gold is a number, and `first` that of the first option; else it is a
+    label, or a number from 0.
+    """
+    if first is None and str(gold) in labels:
         return labels.index(str(gold))
-    if str(gold).lstrip("-").isdigit() and 0 <= int(gold) - first < len(labels):
-        return int(gold) - first
+    if str(gold).isdecimal() and 0 <= int(gold) - (first or 0) < len(labels):
+        return int(gold) - (first or 0)
     raise RequestError(
         f"the answer {gold!r} is none of the options {', '.join(labels)}", where="the row's answer"
     )
@@ -65,7 +69,7 @@ def _boolq(row: Mapping[str, Any]) -> Question:
 
 def _piqa(row: Mapping[str, Any]) -> Question:
     options = str(value(row, "sol1")), str(value(row, "sol2"))
-    gold = _place(value(row, "label"), options)
+    gold = _place(value(row, "label"), options, first=0)
     return Question({"question": text(row, "goal")}, gold, options[gold].strip(), options)
 
 
@@ -77,7 +81,7 @@ def _social(row: Mapping[str, Any]) -> Question:
         asked = f"{context} {text(row, 'question')}"
     else:
         options = _options(row)[1]
-        gold = _place(value(row, "answer"), options)
+        gold = _place(value(row, "answer"), options, first=0)
         asked = text(row, "question")
         context = _LAST_SENTENCE.split(asked, maxsplit=1)[0]
     return Question({"question": asked}, gold, options[gold], options, document=context)
@@ -106,17 +110,22 @@ def _winogrande(row: Mapping[str, Any]) -> Question:
 
 
 def _hellaswag(row: Mapping[str, Any]) -> Question:
-    context = optional(row, "ctx_a") or ""
-    begun = optional(row, "ctx_b") or ""
-    start = f"{context} {begun[:1].upper()}{begun[1:]}" if begun else text(row, "ctx")
-    options = tuple(_clean(o) for o in value(row, "endings"))
+    context = optional(row, "ctx_a")
+    begun = (optional(row, "ctx_b") or "").capitalize()
+    start = f"{context} {begun}" if context else text(row, "ctx")
+    endings = tuple(_clean(str(o)) for o in value(row, "endings"))
+    options = tuple(ending.strip() for ending in endings)
     gold = _place(value(row, "label"), options)
     question = _clean(f"{text(row, 'activity_label')}: {start}")
+    # An ending that began with a heading keeps the space behind it: so it is usually scored.
+    pairs = tuple((question, f" {ending}") for ending in endings)
     return Question(
         {"question": question},
         gold,
         options[gold],
         options,
+        pairs,
+        example="".join(pairs[gold]),
         id=optional(row, "ind"),
         document=optional(row, "source_id"),
     )
@@ -124,7 +133,8 @@ def _hellaswag(row: Mapping[str, Any]) -> Question:
 
 def _clean(said: str) -> str:
     """Without the headings in brackets that the articles of some rows were cut from."""
-    return " ".join(_HEADING.sub(" ", str(said).replace(" [title]", ". ")).split())
+    without = _HEADING.sub("", said.strip().replace(" [title]", ". "))
+    return without.replace("  ", " ")
 
 
 def _strategy(row: Mapping[str, Any]) -> Question:

@@ -170,7 +170,14 @@ class _Reader:
         if choices is None:
             return ()
         if isinstance(choices, str):
-            return tuple(map(str, value(row, choices)))
+            found = value(row, choices)
+            if isinstance(found, str | Mapping):
+                raise RequestError(
+                    f"the column {choices} holds no list of options",
+                    where=str(found)[:80],
+                    mend="name a column of lists, or one column for each option",
+                )
+            return tuple(map(str, found))
         if all(choice in row for choice in choices):
             return tuple(str(row[choice]) for choice in choices)
         return tuple(choices)
@@ -182,7 +189,7 @@ def _place(gold: Any, options: tuple[str, ...]) -> int:
     letters = LETTERS[: len(options)]
     if isinstance(gold, str) and len(gold) == 1 and gold in letters:
         return letters.index(gold)
-    if str(gold).isdigit() and int(gold) < len(options):
+    if str(gold).isdecimal() and int(gold) < len(options):
         return int(gold)
     raise RequestError(
         f"the answer {gold!r} is none of the choices",

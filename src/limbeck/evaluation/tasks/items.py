@@ -106,8 +106,8 @@ class Scored:
         gold: The item's.
         extracted: The answer as it was read: a text, the number of a choice, a list; None where
             there is none.
-        correct: Whether it is right by the task's first rule.
-        invalid: Whether no answer could be read.
+        correct: Whether it is right by the task's first rule; None where only a judge can say.
+        invalid: Whether no answer could be read; of an open task, whether there is none.
         truncated: Whether the model was cut off.
         context_cut: Whether the prompt was.
         grades: A number for each rule, by name.
@@ -117,7 +117,7 @@ class Scored:
     document: str
     gold: Any
     extracted: Any | None
-    correct: bool
+    correct: bool | None
     invalid: bool
     truncated: bool = False
     context_cut: bool = False

@@ -6,12 +6,13 @@ A tree is ``[kind, ...]``: ``num``, ``sym``, ``const``, ``neg``, ``add``, ``mul`
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 Tree = list[Any]
 
 _LONGEST = 400  # characters; answers that a person would box are shorter
-_DEEPEST = 40
+_DEEPEST = 30
 _TOKEN = re.compile(
     r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(\\[a-zA-Z]+|\\.)|([a-zA-Z])|([-+*/^_=<>(),|!{}\[\]&;:']))"
 )
@@ -34,10 +35,12 @@ _CLOSERS = {"(": (")", "]"), "[": ("]", ")")}
 
 def tree_of(answer: str) -> Tree | None:
     """The tree of an answer; None where it is not mathematics that is known here."""
+    if len(answer) > _LONGEST:
+        return None
     text = _SPACING.sub(" ", answer).strip().rstrip(".")
     bare = _UNIT.sub("", text).strip()
     text = (bare or text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
-    if not text or len(text) > _LONGEST:
+    if not text:
         return None
     try:
         matrix = _MATRIX.fullmatch(text)
@@ -51,8 +54,15 @@ class _Unknown(Exception):
 
 
 def _plain(text: str) -> str:
-    text = _THOUSANDS.sub(lambda found: found.group().replace(",", ""), text)
+    text = _THOUSANDS.sub(_thousands, text)
     return _WORDS.sub(r"\\\1 ", text)
+
+
+def _thousands(found: re.Match[str]) -> str:
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    if before.endswith(("(", "[", "\\{")) and after.startswith((")", "]", "\\}")):
+        return found.group()  # a point, an interval or a set, not one number in brackets
+    return found.group().replace(",", "")
 
 
 def _matrix(body: str) -> Tree:
@@ -101,15 +111,20 @@ class _Reader:
         return parts[0] if len(parts) == 1 else ["list", parts]
 
     def parts(self) -> list[Tree]:
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            raise _Unknown
         found = [self.related()]
         while self.peek() in (",", ";"):
             self.take()
             found.append(self.related())
-        self.depth -= 1
         return found
+
+    def deeper(self, read: Callable[[], Tree]) -> Tree:
+        """What `read` reads: all that nests comes by here, so that nothing nests without end."""
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _Unknown
+        tree = read()
+        self.depth -= 1
+        return tree
 
     def related(self) -> Tree:
         left = self.union()
@@ -158,32 +173,41 @@ class _Reader:
         return token[0].isalnum() or token[0] in "\\({" or token[0] == "."
 
     def signed(self) -> Tree:
-        if self.peek() in ("-", "+", "\\pm"):
-            sign = self.take()
-            self.depth += 1
-            if self.depth > _DEEPEST:
-                raise _Unknown
-            inner = self.signed()
-            self.depth -= 1
-            if sign == "\\pm":
-                return ["pm", ["num", "0"], inner]
-            return ["neg", inner] if sign == "-" else inner
-        return self.power()
+        if self.peek() not in ("-", "+", "\\pm"):
+            return self.power()
+        sign = self.take()
+        inner = self.deeper(self.signed)
+        if sign == "\\pm":
+            return ["pm", ["num", "0"], inner]
+        return ["neg", inner] if sign == "-" else inner
 
     def power(self) -> Tree:
-        base = self.atom()
+        base = self.deeper(self.atom)
+        if base[0] == "num" and self.peek() == "\\frac":
+            return self.mixed(base)
         while self.peek() in ("^", "!", "_"):
             mark = self.take()
             if mark == "!":
                 base = ["fact", base]
             elif mark == "^":
-                base = ["pow", base, self.script()]
+                base = ["pow", base, self.deeper(self.script)]
             else:
                 base = self.subscript(base)
         return base
 
+    def mixed(self, whole: Tree) -> Tree:
+        """A number before a fraction: of plain numbers, it is added and not multiplied."""
+        fraction = self.deeper(self.atom)
+        top, bottom = fraction[1:]
+        if (top[0], bottom[0]) != ("num", "num"):
+            return ["mul", whole, fraction]
+        digits = whole[1] + top[1] + bottom[1]
+        if not digits.isdecimal() or int(top[1]) >= int(bottom[1]):
+            raise _Unknown
+        return ["add", whole, fraction]
+
     def subscript(self, base: Tree) -> Tree:
-        below = self.script()
+        below = self.deeper(self.script)
         if base[0] not in ("num", "sym") or below[0] not in ("num", "sym"):
             raise _Unknown
         return ["sym", f"{base[1]}_{below[1]}"]  # also a number to another base
@@ -204,7 +228,7 @@ class _Reader:
 
     def argument(self) -> Tree:
         """What a fraction or a root takes: a group, or the next digit or letter."""
-        return self.script()
+        return self.deeper(self.script)
 
     def atom(self) -> Tree:
         token = self.take()
@@ -260,6 +284,9 @@ class _Reader:
             else:
                 base = self.script()
         inner = self.signed()
+        bare = inner[0] == "num" and self.begins_factor(self.peek())
+        if bare or (power and power[0] == "neg"):
+            raise _Unknown  # sin 2x is not sin(2) x, nor sin^{-1} one over the sine
         tree = (
             ["fn", name, inner]
             if base is None

@@ -4,7 +4,8 @@ import re
 
 from limbeck.data.boxed import last_boxed
 
-_SHORT_BOX = re.compile(r"\\boxed\s+([^\s{}$\\]+)")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_SHORT_BOX = re.compile(r"\\(?:boxed|fbox)\s+([^\s{}$\\]+)")
 _REMOVED = re.compile(
     r"\\!|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\^\{\\circ\}|\^\\circ|\\\$|\\%|\n"
 )
@@ -18,8 +19,8 @@ _POINT = re.compile(r"(?:(?<=^)|(?<=[ {]))\.(?=[0-9])")
 
 def last_box(text: str) -> str | None:
     r"""What the last ``\boxed{}`` or ``\fbox{}`` holds whose braces close; None without one."""
-    braced = _SHORT_BOX.sub(r"\\boxed{\1}", text.replace("\\fbox", "\\boxed"))
-    found = last_boxed(braced)
+    braced = _SHORT_BOX.sub(r"\\boxed{\1}", text)
+    found = last_boxed(_BOX.sub(r"\\boxed{", braced))
     return (found.strip() or None) if found is not None else None
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from limbeck.errors import RequestError
 from limbeck.evaluation.tasks.answers import first_letter, yes_no_maybe
 from limbeck.evaluation.tasks.base import Rule, Task
 from limbeck.evaluation.tasks.entities import (
@@ -14,8 +15,9 @@ from limbeck.evaluation.tasks.entities import (
 )
 from limbeck.evaluation.tasks.items import Question
 from limbeck.evaluation.tasks.labels import kappa, linear_kappa, macro_f1
-from limbeck.evaluation.tasks.sources import Hub, optional, text, value
+from limbeck.evaluation.tasks.sources import Hub, one_of, optional, text, value
 
+_DECISIONS = ("yes", "no", "maybe")
 _QUOTED = re.compile(r"\n「(.*)」", re.DOTALL)
 _ONE_LETTER = "最も適切な選択肢を一つ選び、そのアルファベット一文字だけを答えてください。"
 _ONE_LIST = "該当する表現をすべて、Pythonのリストの形だけで答えてください。例: ['表現1', '表現2']"
@@ -25,22 +27,31 @@ def _pubmedqa(row: Mapping[str, Any]) -> Question:
     contexts = value(row, "contexts", "context")
     if isinstance(contexts, Mapping):
         contexts = contexts["contexts"]
-    gold = text(row, "final_decision", "answer")
+    passages = [contexts] if isinstance(contexts, str) else map(str, contexts)
+    gold = one_of(_DECISIONS, text(row, "final_decision", "answer").lower())
     name = optional(row, "pmid", "pubid")
-    fields = {"question": text(row, "question"), "context": "\n".join(map(str, contexts))}
+    fields = {"question": text(row, "question"), "context": "\n".join(passages)}
     return Question(fields, gold, gold, id=name, document=name)
 
 
 def _options(row: Mapping[str, Any]) -> Question:
-    options = {k: v for k, v in value(row, "options").items() if v is not None}
-    listed = "\n".join(f"{letter}. {said}" for letter, said in options.items())
-    question, gold = text(row, "question"), text(row, "answer")
+    said = value(row, "options")
+    if not isinstance(said, Mapping):
+        raise RequestError("the options are no mapping of letters to texts", where=str(said)[:80])
+    options = {k: v for k, v in said.items() if v is not None}
+    listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
+    question, gold = text(row, "question"), one_of(tuple(options), text(row, "answer"))
     fields = {"question": question, "options": listed}
     return Question(fields, gold, gold, document=_document(question))
 
 
 def _entities(row: Mapping[str, Any]) -> Question:
-    question, gold = text(row, "question"), tuple(map(str, value(row, "answer")))
+    question, answer = text(row, "question"), value(row, "answer")
+    if isinstance(answer, str):  # the published tables have the list as Python writes it
+        answer = entity_list(answer)
+        if answer is None:
+            raise RequestError("the entities are no list", where=text(row, "answer")[:80])
+    gold = tuple(map(str, answer))
     return Question({"question": question}, gold, str(list(gold)), document=_document(question))
 
 
@@ -60,7 +71,6 @@ def _choice(name: str, corpus: Mapping[str, Any], labels: str = "ABCD") -> Task:
         rules=(Rule("first_letter", first_letter, lambda found, gold: float(found == gold)),),
         corpus=corpus,
         labels=tuple(labels),
-        stop=("\n\n",),
     )
 
 
@@ -72,7 +82,7 @@ MEDICAL = (
         chat="{context}\n\nQuestion: {question}\nAnswer with yes, no or maybe only.",
         rules=(Rule("decision", yes_no_maybe, lambda found, gold: float(found == gold)),),
         corpus={"macro_f1": macro_f1},
-        labels=("yes", "no", "maybe"),
+        labels=_DECISIONS,
         # All 1,000 labelled questions; which 500 are the official test only its own file says.
         hub=Hub("qiaojin/PubMedQA", "pqa_labeled", "train"),
         stop=("\n\n",),

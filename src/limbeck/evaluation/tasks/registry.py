@@ -10,9 +10,10 @@ from limbeck.errors import RequestError
 from limbeck.evaluation.tasks.arithmetic import ARITHMETIC
 from limbeck.evaluation.tasks.base import Task
 from limbeck.evaluation.tasks.commonsense import COMMONSENSE
+from limbeck.evaluation.tasks.instructions import INSTRUCTIONS
 from limbeck.evaluation.tasks.medical import MEDICAL
 
-TASKS: dict[str, Task] = {t.name: t for t in (*ARITHMETIC, *COMMONSENSE, *MEDICAL)}
+TASKS: dict[str, Task] = {t.name: t for t in (*ARITHMETIC, *COMMONSENSE, *MEDICAL, *INSTRUCTIONS)}
 
 
 def load_task(name_or_path: str | os.PathLike[str]) -> Task:

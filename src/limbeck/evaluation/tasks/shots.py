@@ -1,7 +1,7 @@
 """Worked examples before a question: chosen once, by name or by seed, and the same for all items."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from limbeck.data.wording import did_you_mean
 from limbeck.errors import RequestError
@@ -40,14 +40,20 @@ def choose_shots(
                     mend=did_you_mean(name, list(known)[:20]),
                 )
         return tuple(known[name] for name in ids)
-    unique = list({q.key: q for q in questions}.values())
+    unique = {q.key for q in questions}
     if n is None or not 1 <= n <= len(unique):
         raise RequestError(
             f"{n} worked examples are asked for, and there are {len(unique)} rows",
             where=where,
             mend="ask for fewer, or give more rows",
         )
-    return tuple(sorted(unique, key=lambda q: _rank(seed, q))[:n])
+    return tuple(smallest(questions, n, seed))
+
+
+def smallest(questions: Iterable[Question], n: int, seed: int) -> list[Question]:
+    """The n different questions whose hash with the seed is smallest, the smallest first."""
+    unique = {q.key: q for q in questions}.values()
+    return sorted(unique, key=lambda q: _rank(seed, q))[:n]
 
 
 def _rank(seed: int, question: Question) -> bytes:

@@ -1,12 +1,13 @@
 """Where rows come from, and which of their columns are read."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from limbeck.data.hub import read_hub
+from limbeck.data.numbers import as_number
 from limbeck.data.reading import read_local
 from limbeck.data.wording import did_you_mean
 from limbeck.errors import RequestError
@@ -92,3 +93,27 @@ def optional(row: Mapping[str, Any], *names: str) -> str | None:
     """The same, or None."""
     found = [row[name] for name in names if row.get(name) not in (None, "")]
     return str(found[0]) if found else None
+
+
+def one_of(labels: Sequence[str], gold: str) -> str:
+    """The right answer, which is one of these.
+
+    Raises:
+        RequestError: It is none of them: every answer would be wrong.
+    """
+    if gold not in labels:
+        raise RequestError(
+            f"the answer {gold!r} is none of {', '.join(labels)}", where="the row's answer"
+        )
+    return gold
+
+
+def number(gold: str) -> str:
+    """The right answer, which is a number.
+
+    Raises:
+        RequestError: It is none: every answer would be wrong.
+    """
+    if as_number(gold) is None:
+        raise RequestError(f"the answer {gold[:80]!r} is no number", where="the row's answer")
+    return gold

@@ -63,7 +63,7 @@ class _Kept:
                 self._process, self._owner = self._start(), os.getpid()
             if self._process is None:
                 return None
-            line = json.dumps([first, second])
+            line = json.dumps([first, second, seconds])
             answer = _exchange(self._process, line, seconds)
             if answer is None:
                 self._end()

@@ -1,11 +1,14 @@
 """A process of its own that says whether two trees are the same mathematics: it may be killed.
 
 It is run as a file, alone, and imports SymPy and nothing of ours. Each line that comes in is two
-trees as JSON, each line that goes out ``true`` or ``false``; the first one says that it is ready.
+trees and how many seconds they are worth, as JSON; each line that goes out ``true`` or ``false``;
+the first one says that it is ready.
 """
 
 import json
+import math
 import operator
+import signal
 import sys
 from typing import Any
 
@@ -162,10 +165,20 @@ def main() -> None:
     print("true", flush=True)
     for line in sys.stdin:
         try:
-            answer = same(*json.loads(line))
+            *trees, seconds = json.loads(line)
+            # Whoever asked ends this process in time, but may itself have been killed.
+            _end_in(math.ceil(seconds) + 1)
+            answer = same(*trees)
         except Exception:  # whatever SymPy makes of a strange expression, it is not equal
             answer = False
+        _end_in(0)
         print(json.dumps(bool(answer)), flush=True)
+
+
+def _end_in(seconds: int) -> None:
+    """Be killed after so many seconds, where there are such signals; 0 is never."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
 
 
 if __name__ == "__main__":

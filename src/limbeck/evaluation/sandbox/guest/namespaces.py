@@ -20,7 +20,7 @@ NOBODY = 65534
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _do(what: str, *args: object) -> None:
+def call(what: str, *args: object) -> None:
     """Call a function of the C library that returns 0 where it works."""
     assert _libc is not None
     if getattr(_libc, what)(*args) != 0:
@@ -41,14 +41,17 @@ def enter(root: str, shown: Sequence[str], scratch_bytes: int) -> None:
     Raises:
         OSError: The kernel does not allow it.
     """
-    uid, gid = os.geteuid(), os.getegid()
     world = _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
     try:
-        if uid != 0:
+        if os.geteuid() != 0:
             raise PermissionError
-        _do("unshare", world)
+        call("unshare", world)
     except PermissionError:
-        _do("unshare", world | _NEWUSER)
+        if os.geteuid() == 0:  # without the right to mount; still, root is held to no count
+            _become_nobody()
+            call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)  # or what follows cannot be written
+        uid, gid = os.geteuid(), os.getegid()
+        call("unshare", world | _NEWUSER)
         for name, text in (
             ("setgroups", "deny"),
             ("uid_map", f"{NOBODY} {uid} 1"),
@@ -65,11 +68,17 @@ def enter(root: str, shown: Sequence[str], scratch_bytes: int) -> None:
     die_with_parent()
 
 
+def _become_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
 def _furnish(root: str, shown: Sequence[str], scratch_bytes: int) -> None:
     mount = b"tmpfs"
     os.umask(0o022)
-    _do("mount", None, b"/", None, _REC | _PRIVATE, None)
-    _do("mount", mount, root.encode(), mount, _NOSUID | _NODEV, b"mode=755,size=1m")
+    call("mount", None, b"/", None, _REC | _PRIVATE, None)
+    call("mount", mount, root.encode(), mount, _NOSUID | _NODEV, b"mode=755,size=1m")
     for path in shown:
         place = root + path
         os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -80,16 +89,17 @@ def _furnish(root: str, shown: Sequence[str], scratch_bytes: int) -> None:
             os.makedirs(place, exist_ok=True)
         else:
             open(place, "w").close()
-        _do("mount", path.encode(), place.encode(), None, _BIND | _REC, None)
+        call("mount", path.encode(), place.encode(), None, _BIND | _REC, None)
         _read_only(place, everything_below=True)
     os.makedirs(root + "/tmp")
-    size = f"mode=1777,size={scratch_bytes}".encode()
-    _do("mount", mount, (root + "/tmp").encode(), mount, _NOSUID | _NODEV, size)
+    # An empty file takes no byte of the size, but memory all the same.
+    size = f"mode=1777,size={scratch_bytes},nr_inodes={max(16, scratch_bytes // 2**10)}".encode()
+    call("mount", mount, (root + "/tmp").encode(), mount, _NOSUID | _NODEV, size)
     os.chdir(root)
     assert _libc is not None
     if _libc.syscall(_SYS_PIVOT_ROOT[os.uname().machine], b".", b".") != 0:
         raise OSError(ctypes.get_errno(), "pivot_root")
-    _do("umount2", b".", _DETACH)
+    call("umount2", b".", _DETACH)
     _read_only("/", everything_below=False)
     os.chdir("/tmp")
 
@@ -106,14 +116,14 @@ def _read_only(path: str, *, everything_below: bool) -> None:
 def die_with_parent() -> None:
     """Be killed when the parent ends, however it ends."""
     if _libc is not None:
-        _do("prctl", _PR_SET_PDEATHSIG, 9, 0, 0, 0)
+        call("prctl", _PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
 def keep_to_oneself() -> None:
     """Take in orphans of the processes below, and let none of them look into this one."""
     if _libc is not None:
-        _do("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        _do("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
+        call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def drop(processes: int) -> None:
@@ -126,11 +136,9 @@ def drop(processes: int) -> None:
     if _libc is None:
         return
     if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        _become_nobody()
     _libc.unshare(_NEWUSER)
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     head = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0)
-    _do("capset", head, (ctypes.c_uint32 * 6)())
-    _do("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("capset", head, (ctypes.c_uint32 * 6)())
+    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

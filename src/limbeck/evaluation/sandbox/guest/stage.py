@@ -9,6 +9,7 @@ from typing import Any
 
 from . import namespaces
 from .checker import check
+from .filter import keep_out
 from .solver import solve
 from .wire import Wire
 
@@ -22,6 +23,7 @@ def main() -> None:
         if told["isolation"] == "namespaces":
             namespaces.enter(told["root"], told["shown"], told["limits"]["scratch"])
         namespaces.keep_to_oneself()
+        _tell(descriptors["status"], {"started": True})
     except (OSError, KeyError) as error:
         _tell(descriptors["status"], {"refused": str(error)})
         os._exit(1)
@@ -47,6 +49,7 @@ def _play(told: dict[str, Any]) -> None:
         _limit(told["limits"])
         if told["isolation"] != "none":
             namespaces.drop(told["limits"]["processes"])
+            keep_out()
     except (OSError, ValueError) as error:
         _tell(descriptors["status"], {"refused": str(error)})
         os._exit(1)

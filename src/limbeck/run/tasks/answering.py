@@ -1,0 +1,148 @@
+"""Tasks put to a model: greedy answers, and likelihoods of choices."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.console import progress
+from limbeck.data import Example, tokenise
+from limbeck.engines import Sampling
+from limbeck.engines.special_tokens import end_ids, pad_id
+from limbeck.engines.transformers import TransformersEngine
+from limbeck.errors import RequestError
+from limbeck.evaluation.tasks import Item
+from limbeck.files import write_json
+from limbeck.run.tasks.asked import Asked, Outcome, Wish, kept
+from limbeck.run.text import digest
+from limbeck.sources import answer_all
+
+
+@dataclass(frozen=True)
+class Examinee:
+    """A model that tasks are put to.
+
+    Attributes:
+        model: Its weights, where they are to run.
+        tokenizer: Its tokenizer.
+        identity: Tells it from others; answers are kept under it.
+        context: Longest text, in tokens; None where nobody knows.
+    """
+
+    model: Any
+    tokenizer: Any
+    identity: str
+    context: int | None
+
+    @property
+    def engine(self) -> TransformersEngine:
+        """The model as something that writes and scores."""
+        tokenizer, ends = self.tokenizer, end_ids(self.tokenizer, self.model)
+        return TransformersEngine(self.model, pad_id(tokenizer), ends, len(tokenizer))
+
+
+def put_to(
+    examinee: Examinee, asked: Sequence[Asked], folder: Path, wish: Wish
+) -> dict[str, Outcome]:
+    """Ask a model everything; interrupted, the same call goes on where it was.
+
+    Args:
+        examinee: Who is asked.
+        asked: The tasks.
+        folder: ``TASK.parquet`` has a row for each item.
+        wish: How they are asked.
+
+    Raises:
+        RequestError: A prompt has no room in the model's context.
+    """
+    prompts = {a.task.name: [_ids(item, a, examinee.tokenizer) for item in a.items] for a in asked}
+    for a in asked:
+        _check_room(a, prompts[a.task.name], examinee.context)
+    found = {}
+    for a in asked:
+        say = _choices if a.task.kind == "choices" else _answers
+        outputs = say(a, prompts[a.task.name], examinee, folder, wish)
+        found[a.task.name] = kept(a, outputs, folder)
+    return found
+
+
+def _ids(item: Item, asked: Asked, tokenizer: Any, text: str | None = None) -> tuple[int, ...]:
+    """The prompt, or a text in its place, as the model reads it."""
+    prompt = item.messages if asked.chat else item.prompt
+    done = tokenise(
+        [Example(prompt if text is None else text)],
+        tokenizer,
+        kind="pairs",
+        max_length=None,
+        truncation="drop",
+        eos=end_ids(tokenizer),
+    )
+    return done.sequences[0].prompt
+
+
+def _check_room(asked: Asked, prompts: list[tuple[int, ...]], context: int | None) -> None:
+    for item, ids in zip(asked.items, prompts, strict=True):
+        if context is not None and len(ids) >= context:
+            raise RequestError(
+                f"an item of {asked.task.name} has {len(ids):,} tokens, and the model reads and "
+                f"writes {context:,}",
+                where=f"item {item.id}",
+                mend="take fewer --shots, or a model with a longer context",
+            )
+
+
+def _answers(
+    asked: Asked, prompts: list[tuple[int, ...]], examinee: Examinee, folder: Path, wish: Wish
+) -> list[tuple[str, bool]]:
+    """Greedy answers and whether they were cut, through a journal."""
+    longest, context = wish.max_new_tokens or asked.task.max_new_tokens, examinee.context
+    if context is not None:
+        longest = min(longest, context - max(map(len, prompts)))
+    sampling = Sampling(longest, temperature=0.0, batch_size=wish.batch_size)
+    name = asked.task.name
+    key = digest(examinee.identity, prompts, asdict(sampling))
+    done = answer_all(
+        folder / f"{name}.jsonl",
+        key,
+        prompts,
+        lambda: examinee.engine,
+        sampling,
+        0,
+        f"answers, {name}",
+    )
+    decode = examinee.tokenizer.decode
+    texts = (decode(a["tokens"], skip_special_tokens=True) for a in done)
+    return [(text, not a["finished"]) for text, a in zip(texts, done, strict=True)]
+
+
+def _choices(
+    asked: Asked, prompts: list[tuple[int, ...]], examinee: Examinee, folder: Path, wish: Wish
+) -> list[list[list[float]]]:
+    """Log-probabilities of the tokens of each choice.
+
+    A choice's tokens are those that the prompt with the choice has beyond the prompt's own.
+    """
+    del prompts
+    tokenizer, engine = examinee.tokenizer, examinee.engine
+    path = folder / f"{asked.task.name}.choices.json"
+    key = digest(examinee.identity, [item.pairs for item in asked.items])
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["key"] == key:
+            return list(known["log_probs"])
+    found: list[list[list[float]]] = []
+    with progress(f"choices, {asked.task.name}", len(asked.items), "items") as advance:
+        for start in range(0, len(asked.items), wish.batch_size):
+            batch = asked.items[start : start + wish.batch_size]
+            pairs = [
+                (before := _ids(item, asked, tokenizer, text), whole[len(before) :])
+                for item in batch
+                for text, choice in item.pairs
+                for whole in [_ids(item, asked, tokenizer, text + choice)]
+            ]
+            scores = iter(engine.score(pairs))
+            found += [[list(next(scores)) for _ in item.pairs] for item in batch]
+            advance(len(batch))
+    write_json(path, {"key": key, "log_probs": found})
+    return found
