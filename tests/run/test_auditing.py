@@ -165,6 +165,50 @@ def test_interrupted_it_goes_on(school, tmp_path, monkeypatch):
     assert not asked, "the answers were there"
 
 
+def test_items_are_parted_by_losses_from_elsewhere(school, tmp_path):
+    files = {arm: school.path / f"items/{arm}.parquet" for arm in ("teacher", "student")}
+    files["baseline"] = school.path / "items/sft.parquet"
+    rows = pq.read_table(files["student"]).to_pylist()
+    file = tmp_path / "losses.jsonl"
+
+    def write(n):
+        lines = [
+            {"id": r["key"], "student": 1.0, "teacher": 2.0 * (i < 5)} for i, r in enumerate(rows)
+        ]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines[::-1][n:]))
+
+    write(0)
+    done = audit(tmp_path / "out", losses=file, **files)
+    assert done.exit_code == 0, done.output
+    parts = read_run(tmp_path / "out").results["audit"]["subdomains"]
+    assert parts["loss"]["mass_sfs"] == 5 / len(rows) != parts["correctness"]["mass_sfs"]
+    write(1)
+    done = audit(tmp_path / "other", losses=file, **files)
+    assert done.exit_code == 2 and "missing" in done.output and tree(tmp_path / "other") is None
+    del files["baseline"]
+    done = audit(tmp_path / "other", losses=file, **files)
+    assert done.exit_code == 2 and "--baseline" in done.output
+
+
+def test_a_student_that_gives_no_numbers(school, tmp_path):
+    """Weights of a training that went wrong: the audit ends, and says so."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    broken = AutoModelForCausalLM.from_pretrained(school.student)
+    with torch.no_grad():
+        broken.lm_head.weight[3] = float("nan")
+    broken.save_pretrained(tmp_path / "broken")
+    AutoTokenizer.from_pretrained(school.student).save_pretrained(tmp_path / "broken")
+    done = of_run(
+        school, tmp_path / "out", "data.test_rows=6", *SAME,
+        student=tmp_path / "broken", data="chain_arithmetic", baseline=school.path / "arms/sft",
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert "logits are not numbers" in " ".join(done.output.split())
+    assert not (tmp_path / "out/results.json").exists()
+
+
 def file_of(tmp_path, rows, name="x.parquet"):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
     return tmp_path / name

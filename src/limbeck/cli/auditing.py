@@ -25,6 +25,13 @@ def audit(
             help="Prompts with answers or completions; by default the run's own test rows."
         ),
     ] = None,
+    losses: Annotated[
+        str | None,
+        typer.Option(
+            help="File with losses of baseline and teacher (columns id, student, teacher), out of "
+            "fold, say: part the items by these.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder; by default runs/audit/STUDENT.")
     ] = None,
@@ -61,5 +68,5 @@ def audit(
         from limbeck.run.auditing import audit as compare
 
         folder = output or Path("runs/audit") / Path(student).stem
-        wish = Audit(teacher, student, folder, baseline, data, overrides or [])
+        wish = Audit(teacher, student, folder, baseline, data, losses, overrides or [])
         show_run(compare(wish, fresh=fresh))

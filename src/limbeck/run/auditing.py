@@ -8,6 +8,7 @@ from typing import Any
 
 from limbeck.console import say
 from limbeck.errors import RequestError
+from limbeck.evaluation.audit import Losses
 from limbeck.files import writing
 from limbeck.models import parameters_of
 from limbeck.recipe import load_recipe
@@ -17,7 +18,7 @@ from limbeck.run.distill import Run, read_run
 from limbeck.run.folder import RunFolder
 from limbeck.run.measured import Measured
 from limbeck.run.opposed import Opposed
-from limbeck.run.saved import as_they_stand, is_saved, scored
+from limbeck.run.saved import as_they_stand, is_saved, losses_of, scored
 
 BASELINE = "sft"
 """The arm of the baseline, whatever it was made by: reports know it by this name."""
@@ -35,6 +36,9 @@ class Audit:
         baseline: A student that was trained without this teacher, to compare with; likewise.
         data: As a recipe's ``data``; by default that of the student's run, of which only the test
             rows are compared on. Files of outputs that say what is correct need none.
+        losses: A file with the losses of baseline (``student``) and ``teacher`` on each item, to
+            part the items by instead of their losses here: out of fold, say, where the models were
+            trained on these rows.
         words: ``KEY=VALUE`` for these sections of a recipe: ``data``, ``evaluate``, ``student``,
             ``teacher``, ``seed``.
     """
@@ -44,6 +48,7 @@ class Audit:
     output: Path
     baseline: str | None = None
     data: str | None = None
+    losses: str | None = None
     words: Sequence[str] = ()
 
     @property
@@ -56,7 +61,7 @@ class Audit:
     def command(self) -> str:
         """The words that do it again."""
         names = {"teacher": self.teacher, "student": self.student, "baseline": self.baseline}
-        names |= {"data": self.data, "output": str(self.output)}
+        names |= {"data": self.data, "losses": self.losses, "output": str(self.output)}
         options = [
             f"--{name} {shlex.quote(said)}" for name, said in names.items() if said is not None
         ]
@@ -76,6 +81,12 @@ def audit(wish: Audit, *, fresh: bool = False) -> Run:
         RequestError: The request is wrong; nothing has been written.
         LimbeckError: The work failed; what was finished is kept.
     """
+    if wish.losses is not None and wish.baseline is None:
+        raise RequestError(
+            "losses tell where a student before distillation is better, and none is given",
+            where="--losses",
+            mend="name it with --baseline",
+        )
     models = {arm: place for arm, place in wish.places.items() if not is_saved(place)}
     if not models and wish.data is None:
         return _of_files(wish)
@@ -92,12 +103,14 @@ def _of_files(wish: Audit) -> Run:
             mend="leave it out, or give --data to score them by its answers",
         )
     measured = as_they_stand(wish.places)
+    keys = measured["student"].items["key"]
+    losses = None if wish.losses is None else losses_of(wish.losses, keys)
     with writing(wish.output):
         (wish.output / "items").mkdir(parents=True, exist_ok=True)
     for arm, found in measured.items():
         found.write(wish.output / "items", arm)
     about = {"evaluation": put.evaluation(measured, "pairs", None), "models": _named(wish, {})}
-    return _reported(wish, measured, about)
+    return _reported(wish, measured, about, losses)
 
 
 def _own_data(student: str) -> dict[str, Any]:
@@ -126,8 +139,8 @@ def _of_models(
         for arm, place in wish.places.items()
         if arm not in models
     }
-    if not saved:
-        _ = opposed.rows  # refused now, where there are none
+    keys = [e.key for e in opposed.rows.examples]
+    losses = None if wish.losses is None else losses_of(wish.losses, keys)
     hashes = opposed.hashes | {arm: put.hash_of(found.items) for arm, found in saved.items()}
     with folder.open(recipe, hashes, fresh):
         for arm, found in saved.items():
@@ -148,7 +161,7 @@ def _of_models(
                 "peak_memory_bytes": peak_memory_bytes(),
             },
         }
-        return _reported(wish, measured, about)
+        return _reported(wish, measured, about, losses)
 
 
 def _named(wish: Audit, sizes: Mapping[str, int]) -> dict[str, Any]:
@@ -162,12 +175,14 @@ def _named(wish: Audit, sizes: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _reported(wish: Audit, measured: dict[str, Measured], about: dict[str, Any]) -> Run:
+def _reported(
+    wish: Audit, measured: dict[str, Measured], about: dict[str, Any], losses: Losses | None
+) -> Run:
     found = {
         "schema": put.SCHEMA,
         "name": wish.output.name,
         "created": put.now(),
-        **put.compared(measured),
+        **put.compared(measured, losses),
         "environment": put.environment(),
         "command": wish.command,
         **about,

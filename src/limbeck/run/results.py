@@ -23,7 +23,7 @@ from limbeck.analysis import (
 )
 from limbeck.bench import Bench
 from limbeck.data import Kind
-from limbeck.evaluation.audit import audit, overlaps
+from limbeck.evaluation.audit import Losses, audit, overlaps
 from limbeck.files import write_json
 from limbeck.reports import verdict, write_model_card, write_report
 from limbeck.run.measured import Measured
@@ -58,13 +58,13 @@ def evaluation(
     }
 
 
-def compared(measured: dict[str, Measured]) -> dict[str, Any]:
+def compared(measured: dict[str, Measured], losses: Losses | None = None) -> dict[str, Any]:
     """What several models on the same items have to say of one another."""
     return {
         "comparisons": comparisons(measured),
         "recovered": recovered(measured),
         "detectable": detectable(measured),
-        "audit": audited(measured),
+        "audit": audited(measured, losses),
     }
 
 
@@ -121,11 +121,11 @@ def detectable(measured: dict[str, Measured]) -> dict[str, Any] | None:
     return dataclasses.asdict(minimum_detectable(len(student), discordance))
 
 
-def audited(measured: dict[str, Measured]) -> dict[str, Any]:
+def audited(measured: dict[str, Measured], losses: Losses | None = None) -> dict[str, Any]:
     """How closely each model follows the teacher, and in what: see `limbeck.evaluation.audit`."""
     arms = {arm: a for arm, m in measured.items() if (a := m.answers) is not None}
     tables = {arm: m.positions for arm, m in measured.items() if m.positions}
-    return audit(arms, tables)
+    return audit(arms, tables, losses)
 
 
 def browsed(measured: dict[str, Measured]) -> list[dict[str, Any]]:

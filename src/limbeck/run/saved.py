@@ -1,13 +1,17 @@
 """Outputs that were saved earlier, by ``limbeck eval`` or by anything else, in a model's place."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from limbeck.analysis import aligned
 from limbeck.data import Example, Examples
 from limbeck.data.reading import read_local
 from limbeck.errors import RequestError
+from limbeck.evaluation.audit import Losses
 from limbeck.evaluation.tasks import Item
 from limbeck.run.measured import Measured
 from limbeck.run.tasks import Asked
@@ -118,6 +122,42 @@ def _asked_words(item: Item) -> str:
 
 def _squeezed(text: str) -> str:
     return " ".join(text.split())
+
+
+def losses_of(place: str, keys: Sequence[str]) -> Losses:
+    """Losses that were measured elsewhere: columns ``id`` (or ``key``, ``prompt``), ``student``, ``teacher``.
+
+    Args:
+        place: The file.
+        keys: Of the items, in order.
+
+    Raises:
+        RequestError: An item has no losses, or a loss is no finite number.
+    """
+    rows = [row for _, row in read_local(Path(place).expanduser())]
+    for number, row in enumerate(rows, 1):
+        for side in ("student", "teacher"):
+            if not isinstance(row.get(side), int | float) or not math.isfinite(row[side]):
+                raise RequestError(
+                    f"the row has no {side} loss that is a finite number",
+                    where=f"{place}, row {number}",
+                    mend="give the columns id (or prompt), student and teacher",
+                )
+    name = next((n for n in _NAMES if all(n in row for row in rows)), None)
+    if name is None:
+        raise RequestError(
+            "nothing says which items the losses are of", where=place, mend="add a column id"
+        )
+    read = (
+        (lambda row: Example(row["prompt"]).key)
+        if name == "prompt"
+        else (lambda row: str(row[name]))
+    )
+    at = _aligned(list(keys), [read(row) for row in rows], "the items", place)
+    student, teacher = (
+        np.array([float(rows[i][side]) for i in at]) for side in ("student", "teacher")
+    )
+    return student, teacher
 
 
 def as_they_stand(places: Mapping[str, str]) -> dict[str, Measured]:

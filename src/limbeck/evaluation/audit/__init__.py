@@ -13,14 +13,16 @@ from limbeck.evaluation.audit.answers import (
 )
 from limbeck.evaluation.audit.distributions import distributions
 from limbeck.evaluation.audit.samples import ceiling, collapsed, diversity
-from limbeck.evaluation.audit.subdomains import prospect, subdomains
+from limbeck.evaluation.audit.subdomains import Losses, prospect, subdomains
 from limbeck.evaluation.positions import Positions
 
-__all__ = ["Answers", "Sample", "audit", "overlaps", "prospect"]
+__all__ = ["Answers", "Losses", "Sample", "audit", "overlaps", "prospect"]
 
 
 def audit(
-    arms: Mapping[str, Answers], tables: Mapping[str, Mapping[str, Positions]]
+    arms: Mapping[str, Answers],
+    tables: Mapping[str, Mapping[str, Positions]],
+    losses: Losses | None = None,
 ) -> dict[str, Any]:
     """Everything that an audit says, as JSON holds it.
 
@@ -28,6 +30,7 @@ def audit(
         arms: Answers of each model to the same items, in the same order. ``teacher`` is whom the
             others are compared with; ``sft``, else ``before``, is the student before distillation.
         tables: Model to text to both distributions at each of its tokens; see `distributions`.
+        losses: Of the student before distillation and of the teacher, to part the items by.
 
     Returns:
         A section for each subject, those left out that could not be measured, and ``not_measured``
@@ -64,7 +67,7 @@ def audit(
     if fixed_from is None:
         missing.append("subdomains: they are fixed from a student before distillation (a baseline)")
     else:
-        found["subdomains"] = subdomains(arms, fixed_from)
+        found["subdomains"] = subdomains(arms, fixed_from, losses)
         found["prospect"] = prospect(teacher, arms[fixed_from])
     return _filled({**found, "not_measured": missing})
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from limbeck.analysis import (
     Partition,
@@ -15,25 +16,35 @@ from limbeck.analysis import (
 )
 from limbeck.evaluation.audit.answers import Answers
 
+Losses = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Of the student before distillation, and of the teacher, on each item."""
 
-def partitions(teacher: Answers, baseline: Answers) -> dict[str, Partition]:
+
+def partitions(
+    teacher: Answers, baseline: Answers, losses: Losses | None = None
+) -> dict[str, Partition]:
     """The items parted by who is right, and, where losses are known, by whose loss is lower."""
     found = {"correctness": by_correctness(baseline.correct, teacher.correct)}
-    if _losses(teacher, baseline):
+    if losses is not None:
+        found["loss"] = by_loss(*losses)
+    elif _losses(teacher, baseline):
         found["loss"] = by_loss(baseline.losses, teacher.losses)  # type: ignore[arg-type]
     return found
 
 
-def subdomains(arms: Mapping[str, Answers], fixed_from: str) -> dict[str, Any]:
+def subdomains(
+    arms: Mapping[str, Answers], fixed_from: str, losses: Losses | None = None
+) -> dict[str, Any]:
     """Advantage, deficit and margin of each model against the teacher, by subdomain.
 
     Args:
         arms: ``teacher`` and the others; scores are right or wrong.
         fixed_from: The student before distillation, which the parting is read from.
+        losses: To part by instead of the models' own, such as losses out of fold.
     """
     teacher, baseline = arms["teacher"], arms[fixed_from]
     found: dict[str, Any] = {}
-    for basis, partition in partitions(teacher, baseline).items():
+    for basis, partition in partitions(teacher, baseline, losses).items():
         others = {arm: a for arm, a in arms.items() if arm != "teacher"}
         parts = {arm: against(partition, a, teacher) for arm, a in others.items()}
         distilled = {arm: a for arm, a in others.items() if arm not in ("before", fixed_from)}
