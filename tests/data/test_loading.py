@@ -205,6 +205,20 @@ def test_the_hub_is_asked_for_configuration_and_split(monkeypatch):
     assert asked == [(("trl-lib/tldr", "main"), {"split": "train[:40]"})]
 
 
+def test_a_data_set_that_is_a_program_is_read_from_its_files(monkeypatch):
+    asked = []
+
+    def load_dataset(*_, **kwargs):
+        asked.append(kwargs.get("revision"))
+        if asked[-1] is None:
+            raise RuntimeError("Dataset scripts are no longer supported, but found piqa.py")
+        return datasets.Dataset.from_list(PAIRS)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert len(load("ybisk/piqa").train) == len(PAIRS)
+    assert asked == [None, "refs/convert/parquet"]
+
+
 def test_a_hub_out_of_reach_is_an_error_that_points_home(monkeypatch):
     def load_dataset(*args, **kwargs):
         raise ConnectionError("Couldn't reach the Hub\nlong trace")

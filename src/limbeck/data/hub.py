@@ -1,6 +1,7 @@
 """Rows from the Hugging Face hub."""
 
 import re
+from typing import Any
 
 from limbeck.data.files import Rows
 from limbeck.data.tasks import TASKS
@@ -24,8 +25,6 @@ def read_hub(source: str, config: str | None, split: str) -> Rows:
     Raises:
         RequestError: No such data set, configuration or split, or no way to reach the hub.
     """
-    import datasets
-
     if not _HUB_ID.fullmatch(source):
         raise RequestError(
             f"{source!r} is neither a file, a folder, a hub id nor a built-in task",
@@ -33,7 +32,7 @@ def read_hub(source: str, config: str | None, split: str) -> Rows:
             mend=f"for a built-in task, {did_you_mean(source, TASKS)}",
         )
     try:
-        table = datasets.load_dataset(source, config, split=split)
+        table = _load(source, config, split)
     except Exception as error:  # the library raises a dozen kinds, its own and others'
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RequestError(
@@ -44,3 +43,15 @@ def read_hub(source: str, config: str | None, split: str) -> Rows:
         ) from error
     for number, row in enumerate(table, 1):
         yield f"{source} ({split}), row {number}", row
+
+
+def _load(source: str, config: str | None, split: str) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_dataset(source, config, split=split)
+    except RuntimeError as error:
+        if "scripts are no longer supported" not in str(error):
+            raise
+        # The hub keeps the rows of such data sets as files, too, and a program need not be run.
+        return datasets.load_dataset(source, config, split=split, revision="refs/convert/parquet")
