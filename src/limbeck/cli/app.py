@@ -71,6 +71,13 @@ def distill(
     recipe: RecipeFile,
     overrides: Overrides = None,
     fresh: Fresh = False,
+    shared: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in which runs share what does not depend on their method: a fine-tuned "
+            "teacher, its text, the baseline, and their scores."
+        ),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option(
@@ -94,7 +101,7 @@ def distill(
         from limbeck.cli.show_run import show_run
         from limbeck.run import distill as run_recipe  # not before: it takes seconds
 
-        show_run(run_recipe(request, fresh=fresh, profile=profile))
+        show_run(run_recipe(request, fresh=fresh, profile=profile, shared=shared))
 
 
 @app.command()

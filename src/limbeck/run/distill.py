@@ -91,7 +91,12 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
 
 
 def distill(
-    recipe: Recipe, *, fresh: bool = False, name: str | None = None, profile: bool = False
+    recipe: Recipe,
+    *,
+    fresh: bool = False,
+    name: str | None = None,
+    profile: bool = False,
+    shared: Path | None = None,
 ) -> Run:
     """Run a recipe; a run that was interrupted goes on where it was.
 
@@ -101,12 +106,14 @@ def distill(
         name: What the report calls it; by default the folder's name.
         profile: Measure where the time and memory of a training step go; a table for each
             training, and ``profile/NAME.json`` in the folder.
+        shared: A folder in which runs share what does not depend on their method: a fine-tuned
+            teacher, its text, the baseline, and their scores.
 
     Raises:
         RequestError: The request is wrong; nothing has been written.
         LimbeckError: The work failed; what was finished is kept.
     """
-    folder = RunFolder(recipe.output)
+    folder = RunFolder(recipe.output, shared)
     folder.check(recipe, fresh)
     if folder.finished and not fresh:
         say(f"this run is finished: {folder / 'report.html'} (--fresh starts over)")

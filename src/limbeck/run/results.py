@@ -24,10 +24,9 @@ from limbeck.analysis import (
 from limbeck.bench import Bench
 from limbeck.data import Kind
 from limbeck.evaluation.audit import Losses, audit, overlaps
-from limbeck.files import write_json
+from limbeck.files import digest, write_json
 from limbeck.reports import verdict, write_model_card, write_report
 from limbeck.run.measured import Measured
-from limbeck.run.text import digest
 
 SCHEMA = "limbeck.results/2"
 PAIRS = (

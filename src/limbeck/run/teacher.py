@@ -15,6 +15,7 @@ from limbeck.engines.vllm import VLLMEngine
 from limbeck.errors import RequestError
 from limbeck.models import checkpoints, device, fingerprint, load_model, place
 from limbeck.recipe import ModelSpec
+from limbeck.run import common
 from limbeck.run.folder import RunFolder
 from limbeck.run.trajectory import Trajectory
 from limbeck.run.tuning import PATH, Tuning, kept_name, tuned
@@ -46,7 +47,7 @@ class TeacherStage:
         if spec is not None and spec.sft is not None:
             apart = ("train", "validation", "test")
             tuning = Tuning("teacher", FOLDER, spec, self._side, self._seed, apart)
-            log = tuned(self.folder, self.bench, tuning)
+            log = tuned(self.folder, self.bench, tuning, common.teacher(self.folder, self.bench))
         if self.bench.method.needs_path or (spec is not None and spec.checkpoints is not None):
             _ = self.trajectory.best  # all processes are here: later, one may come alone
         return log

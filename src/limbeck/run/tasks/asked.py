@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from limbeck.errors import RequestError
 from limbeck.evaluation.harness import PREFIX
 from limbeck.evaluation.tasks import Item, Scored, Task, load_task
-from limbeck.files import new_file
-from limbeck.run.text import digest
+from limbeck.files import digest, new_file
 
 
 @dataclass(frozen=True)
