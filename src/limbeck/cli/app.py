@@ -14,6 +14,7 @@ from limbeck.cli.auditing import audit
 from limbeck.cli.evaluating import evaluate
 from limbeck.cli.guard import guarded
 from limbeck.cli.refining import refine
+from limbeck.cli.studying import study
 from limbeck.cli.transfer import transfer
 from limbeck.cli.writing import generate
 from limbeck.ranks import leave
@@ -143,6 +144,7 @@ app.command()(refine)
 app.command("eval")(evaluate)
 app.command()(audit)
 app.command()(transfer)
+app.add_typer(study, name="study")
 
 
 @app.command()

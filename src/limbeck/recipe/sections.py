@@ -211,6 +211,7 @@ class Evaluate(Section):
         samples: Further answers, drawn at temperature 1, to each of some items: how varied a model
             is, and how much the teacher agrees with itself. 0 draws none.
         sampled_items: To how many items.
+        validation: Score the student on the validation rows, too: what settings are chosen by.
         tasks: Benchmarks that every model is scored on besides, as ``limbeck eval`` knows them:
             ``gsm8k``, ``gsm8k=FILE``, ``mine.yaml=FILE``, ``harness:mmlu``.
         task_items: At most so many items of each.
@@ -224,6 +225,7 @@ class Evaluate(Section):
     batch_size: int = Field(64, gt=0)
     samples: int = Field(4, ge=0)
     sampled_items: int = Field(64, gt=0)
+    validation: bool = False
     tasks: list[str] = Field(default_factory=list)
     task_items: int | None = Field(None, gt=0)
     shots: int = Field(0, ge=0)

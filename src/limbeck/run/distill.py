@@ -77,7 +77,11 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     Raises:
         RequestError: The recipe cannot be understood, or something it names is not there.
     """
-    recipe = load_recipe(path, overrides)
+    return check_recipe(load_recipe(path, overrides), weights)
+
+
+def check_recipe(recipe: Recipe, weights: bool = False) -> list[Finding]:
+    """What the doctor says of a recipe; see `check`."""
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
     rounds = check_tutoring(bench)

@@ -117,7 +117,8 @@ class Measuring:
         engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
         if self.bench.has_answers:
             items |= self._answers(arm, engine, sequences, tokenizer)
-            samples = self._samples(arm, engine, sequences, tokenizer)
+            if arm != "validation":
+                samples = self._samples(arm, engine, sequences, tokenizer)
         reading = self._to_read(sequences)
         if reading:
             with progress(f"reading {arm}", len(reading), "rows") as advance:

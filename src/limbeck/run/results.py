@@ -48,7 +48,7 @@ def evaluation(
         max_new_tokens: Longest answer; None where none were written, or nobody knows.
     """
     items = len(next(iter(measured.values())).items["key"])
-    metrics = {arm: _scores(m) for arm, m in measured.items()}
+    metrics = {arm: scores(m) for arm, m in measured.items()}
     return {
         "items": items,
         "kind": kind,
@@ -228,19 +228,20 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def _scores(m: Measured) -> dict[str, Any]:
-    scores: dict[str, Any] = {}
+def scores(m: Measured) -> dict[str, Any]:
+    """One model's figures with their intervals."""
+    found: dict[str, Any] = {}
     if (right := m.array("correct")) is not None:
-        scores["accuracy"] = proportion(right).as_dict()
+        found["accuracy"] = proportion(right).as_dict()
         if (finished := m.array("finished")) is not None:
-            scores["truncated"] = float(1 - finished.mean())
-        scores["invalid"] = sum(x is None for x in m.items["extracted"]) / len(right)
+            found["truncated"] = float(1 - finished.mean())
+        found["invalid"] = sum(x is None for x in m.items["extracted"]) / len(right)
     if (bits := _bits(m)) is not None:
         size, tokens, nats = m.array("bytes"), m.array("nats_tokens"), m.array("nats")
         assert size is not None and tokens is not None and nats is not None
-        scores["bits_per_byte"] = ratio_of_sums(bits, size).as_dict()
-        scores["perplexity"] = float(math.exp(min(700.0, nats.sum() / tokens.sum())))
-    return scores
+        found["bits_per_byte"] = ratio_of_sums(bits, size).as_dict()
+        found["perplexity"] = float(math.exp(min(700.0, nats.sum() / tokens.sum())))
+    return found
 
 
 def _bits(m: Measured) -> np.ndarray | None:

@@ -2,9 +2,10 @@
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,8 @@ class Shared:
         if not self.has(key):
             return None
         files = kept / "files"
-        for source in sorted(files.rglob("*")):
-            target = folder / source.relative_to(files)
-            if source.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, target)
+        for source in sorted(p for p in files.rglob("*") if p.is_file()):
+            _put(source, folder / source.relative_to(files))
         found: dict[str, Any] = json.loads((kept / RESULT).read_text(encoding="utf-8"))
         return found
 
@@ -69,11 +65,18 @@ class Shared:
         """
         with new_folder(self.path / key) as partial:
             for name in names:
-                for source in sorted(folder.glob(name)):
-                    target = partial / "files" / source.relative_to(folder)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    if source.is_dir():
-                        shutil.copytree(source, target)
-                    else:
-                        shutil.copy2(source, target)
+                for place in sorted(folder.glob(name)):
+                    files = place.rglob("*") if place.is_dir() else [place]
+                    for source in sorted(p for p in files if p.is_file()):
+                        _put(source, partial / "files" / source.relative_to(folder))
             write_json(partial / RESULT, result)
+
+
+def _put(source: Path, target: Path) -> None:
+    """The same file at another place; weights, which nobody changes in place, take no room twice."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == ".safetensors":
+        with suppress(OSError):  # another file system, or a file that is there
+            os.link(source, target)
+            return
+    shutil.copy2(source, target)

@@ -13,6 +13,7 @@ from limbeck.doctor import Finding
 from limbeck.engines import Request, Response
 from limbeck.engines.local import InProcess
 from limbeck.errors import RequestError
+from limbeck.files import digest
 from limbeck.methods import UNDO
 from limbeck.run.exam import Exam, Problems, open_exam
 from limbeck.run.folder import ANSWERS, RunFolder

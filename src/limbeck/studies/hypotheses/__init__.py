@@ -1,0 +1,31 @@
+"""Hypotheses of a study: written before it runs, checked against its axes, tested on its table."""
+
+from .checking import MEASURED, axes_of, check
+from .result import Result
+from .spec import (
+    Better,
+    Correlation,
+    Hypothesis,
+    Improvement,
+    MethodsDiffer,
+    NoDifference,
+    NonInferior,
+    Order,
+)
+from .testing import test
+
+__all__ = [
+    "MEASURED",
+    "Better",
+    "Correlation",
+    "Hypothesis",
+    "Improvement",
+    "MethodsDiffer",
+    "NoDifference",
+    "NonInferior",
+    "Order",
+    "Result",
+    "axes_of",
+    "check",
+    "test",
+]

@@ -1,0 +1,300 @@
+"""What repeats in a study, and so what a test may count.
+
+The rows of a study are not independent: all runs of a student share its fine-tuned baseline, runs
+of a teacher share the teacher, a run is measured on several tasks, and seeds repeat one cell. A test
+over rows takes one lucky baseline for many findings. So every test is done in each of these ways
+that the rows have enough for, and the least sure of them (the widest interval) is the one that
+counts:
+
+* **students**, six or more: seeds are averaged, the values of a student are one cluster.
+* **seeds**, three or more: all cells and tasks are averaged within each seed, so that whatever cells
+  share is inside one number. Would other seeds show it again? Cells and tasks that lack a seed are
+  left out, or the seeds would differ by what they hold.
+* **cells**, six or more, beside seeds and where students are too few: seeds and tasks are averaged,
+  each cell (each pair of cells) is one number. Do the cells agree, or do a few of them carry it?
+* **tasks**, six or more: seeds are averaged, the values of a task are one cluster.
+
+Cells alone never count, for they share baselines; nor do fewer students, seeds or tasks: with these
+nothing repeats, and nothing can be decided. Where only seeds are enough, the claim is about these
+students, teachers, tasks and test items, and the note says so. ``units: cells`` counts cells and
+nothing else, each averaged over its tasks and seeds, as published studies do.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbeck.studies.hypotheses.checking import matches
+from limbeck.studies.hypotheses.finding import Untestable, joined
+from limbeck.studies.hypotheses.spec import Where
+
+FEWEST_STUDENTS = 6
+FEWEST_SEEDS = 3
+FEWEST_CELLS = 6
+FEWEST_TASKS = 6
+
+SCORES = ("score", "sft_score", "before_score", "teacher_score", "validation_score")
+_BITS = "bits_per_byte"
+
+SHARED = "cells are counted as independent, though they share baselines and students"
+
+Row = Mapping[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One seed of one cell on one task.
+
+    Attributes:
+        cell: Labels of the axes.
+        student: The student; None where there is no such axis, or the sides have different ones.
+        task: The task.
+        seed: The seed.
+        values: One number for each side or column.
+    """
+
+    cell: Key
+    student: Any
+    task: Any
+    seed: Any
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Numbers to test, and what of them is independent.
+
+    Attributes:
+        values: ``[n, k]``: a number for each side or column.
+        clusters: The cluster of each row of ``values``; None where each is its own.
+        n: Independent units.
+        unit: What they are.
+        words: "54 values of 5 seeds".
+        note: What was left out, and how far the claim reaches.
+    """
+
+    values: NDArray[np.float64]
+    clusters: list[Any] | None
+    n: int
+    unit: str
+    words: str
+    note: str | None
+
+    def by_cluster(self) -> NDArray[np.float64]:
+        """Means of the clusters, ``[n, k]``."""
+        if self.clusters is None:
+            return self.values
+        groups: dict[Any, list[int]] = {}
+        for place, cluster in enumerate(self.clusters):
+            groups.setdefault(cluster, []).append(place)
+        return np.stack([self.values[places].mean(axis=0) for places in groups.values()])
+
+
+def rows_of(table: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The rows of runs that are done."""
+    names = list(table)
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*table.values(), strict=True)]
+    return [row for row in rows if row.get("status", "done") == "done"]
+
+
+def chosen(rows: Sequence[Row], where: Where, task: str | Sequence[str]) -> list[Row]:
+    """The rows with these labels, of these tasks."""
+    tasks = None if task == "all" else {task} if isinstance(task, str) else set(task)
+    found = [r for r in rows if matches(r, where) and (tasks is None or r.get("task") in tasks)]
+    if not found:
+        raise Untestable("no finished run has these labels and tasks")
+    return found
+
+
+def comparable(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose scores have a common mean: shares of items; bits of text only where that is all."""
+    shares = [row for row in rows if row.get("metric") != _BITS]
+    return shares or list(rows)
+
+
+def student_of(row: Row, axes: Sequence[str]) -> Key | None:
+    """What tells a row's student from others: ``student`` and its own settings, where axes."""
+    return tuple(row.get(axis) for axis in axes if is_student(axis)) or None
+
+
+def is_student(axis: str) -> bool:
+    """Whether an axis makes another student."""
+    return axis == "student" or axis.startswith("student.")
+
+
+def number(row: Row, column: str) -> float | None:
+    """A column's number in a row; None where it is missing.
+
+    A score in bits is turned round, so that more is better in every column that is a score.
+    """
+    value = row.get(column)
+    if value is None or value == "":
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise Untestable(f"{column} holds {value!r}, which is no number") from None
+    if column in SCORES and row.get("metric") == _BITS:
+        found = -found
+    return found if np.isfinite(found) else None
+
+
+def observed(
+    rows: Sequence[Row], axes: Sequence[str], numbers: Callable[[Row], tuple[float | None, ...]]
+) -> list[Observation]:
+    """One observation for each row all of whose numbers are there."""
+    found = []
+    for row in rows:
+        values = numbers(row)
+        if None not in values:
+            cell = tuple(row.get(axis) for axis in axes)
+            where = (student_of(row, axes), row.get("task"), row.get("seed"))
+            found.append(Observation(cell, *where, tuple(v for v in values if v is not None)))
+    return found
+
+
+def paired(
+    rows: Sequence[Row], axes: Sequence[str], sides: Sequence[Where], column: str
+) -> tuple[list[Observation], str | None]:
+    """Observations in which every side has a number, and what a reader has to know of the pairs.
+
+    Sides are paired over task, seed and every axis that they do not name. A method's own options
+    (``method.temperature``) that the sides have no common value of cannot be paired; they are
+    averaged.
+    """
+    groups = [[row for row in rows if matches(row, side)] for side in sides]
+    for side, group in zip(sides, groups, strict=True):
+        if not group:
+            raise Untestable(f"no finished run has {worded(side)}")
+    named = {axis for side in sides for axis in side}
+    over, averaged = [], []
+    for axis in axes:
+        if axis in named:
+            continue
+        labels = [{row.get(axis) for row in group} for group in groups]
+        if axis.startswith("method.") and "method" in named and not set.intersection(*labels):
+            averaged += [axis] if max(map(len, labels)) > 1 else []
+        else:
+            over.append(axis)
+    tables = [_means(group, over, column) for group in groups]
+    common = [key for key in tables[0] if all(key in table for table in tables[1:])]
+    if not common:
+        raise Untestable(f"no run of {worded(sides[0])} has a partner with {column}")
+    lost = sum(len(table) - len(common) for table in tables)
+    note = joined(
+        f"{lost} without a partner left out" if lost else None,
+        f"averaged over {', '.join(averaged)}" if averaged else None,
+    )
+    places = [over.index(axis) for axis in axes if is_student(axis) and axis in over]
+    mixed = not places or any(is_student(axis) for axis in named)
+    found = [
+        Observation(
+            key[:-2],
+            None if mixed else tuple(key[place] for place in places),
+            key[-2],
+            key[-1],
+            tuple(table[key] for table in tables),
+        )
+        for key in common
+    ]
+    return found, note
+
+
+def sampled(
+    observations: Sequence[Observation], units: Literal["clusters", "cells"]
+) -> list[Sample]:
+    """The numbers that a test may use, in each way to count them; see the head of this file.
+
+    Raises:
+        Untestable: There are no observations, or nothing repeats in them.
+    """
+    if not observations:
+        raise Untestable("no finished run has the numbers that are compared")
+    if units == "cells":
+        return [_of_cells(observations, SHARED)]
+    of_unit = _grouped(observations, lambda one: (one.cell, one.task))
+    students = {one.student for one in observations} - {None}
+    tasks = {one.task for one in observations}
+    found = []
+    if len(students) >= FEWEST_STUDENTS:
+        found.append(_clustered(of_unit, lambda one: one.student, "students"))
+    found += _of_seeds(of_unit, beside_cells=not found)
+    if len(tasks) >= FEWEST_TASKS:
+        found.append(_clustered(of_unit, lambda one: one.task, "tasks"))
+    if not found:
+        seeds = len({one.seed for one in observations})
+        raise Untestable(
+            f"nothing repeats: {len(students)} students, {seeds} seeds, {len(tasks)} tasks; give "
+            f"{FEWEST_SEEDS} seeds, {FEWEST_STUDENTS} students or {FEWEST_TASKS} tasks"
+        )
+    if len(found) == 1:
+        only = "holds for these students, teachers, tasks and test items"
+        limit = {"seeds": only, "tasks": "other seeds are not in the interval"}.get(found[0].unit)
+        return [replace(found[0], note=joined(found[0].note, limit))]
+    ways = ", ".join(f"{one.n} {one.unit}" for one in found)
+    return [replace(one, note=joined(one.note, f"the least sure of {ways}")) for one in found]
+
+
+def _of_seeds(of_unit: Mapping[Key, list[Observation]], beside_cells: bool) -> list[Sample]:
+    seeds = {one.seed for ones in of_unit.values() for one in ones}
+    whole = [ones for ones in of_unit.values() if {one.seed for one in ones} == seeds]
+    if len(seeds) < FEWEST_SEEDS or not whole:
+        return []
+    lost = len(of_unit) - len(whole)
+    note = f"{lost} of {len(of_unit)} cells and tasks lack a seed, left out" if lost else None
+    kept = [one for ones in whole for one in ones]
+    by_seed = _stacked(_grouped(kept, lambda one: one.seed))
+    words = f"{len(whole)} cells and tasks in each of {len(seeds)} seeds"
+    found = [Sample(by_seed, None, len(seeds), "seeds", words, note)]
+    if beside_cells and len({one.cell for one in kept}) >= FEWEST_CELLS:
+        found.append(_of_cells(kept, note))
+    return found
+
+
+def _of_cells(observations: Sequence[Observation], note: str | None) -> Sample:
+    values = _stacked(_grouped(observations, lambda one: one.cell))
+    words = f"{len(values)} cells, tasks and seeds averaged"
+    return Sample(values, None, len(values), "cells", words, note)
+
+
+def _clustered(
+    of_unit: Mapping[Key, list[Observation]],
+    cluster: Callable[[Observation], Any],
+    unit: str,
+) -> Sample:
+    clusters = [cluster(ones[0]) for ones in of_unit.values()]
+    n = len(set(clusters))
+    words = f"{len(of_unit)} cells and tasks of {n} {unit}, seeds averaged"
+    return Sample(_stacked(of_unit), clusters, n, unit, words, None)
+
+
+def _grouped(
+    observations: Sequence[Observation], key: Callable[[Observation], Any]
+) -> dict[Any, list[Observation]]:
+    groups: dict[Any, list[Observation]] = {}
+    for one in observations:
+        groups.setdefault(key(one), []).append(one)
+    return groups
+
+
+def _stacked(groups: Mapping[Any, list[Observation]]) -> NDArray[np.float64]:
+    return np.array([np.mean([one.values for one in ones], axis=0) for ones in groups.values()])
+
+
+def _means(rows: Sequence[Row], axes: Sequence[str], column: str) -> dict[Key, float]:
+    found: dict[Key, list[float]] = {}
+    for row in rows:
+        value = number(row, column)
+        if value is not None:
+            key = (*(row.get(axis) for axis in axes), row.get("task"), row.get("seed"))
+            found.setdefault(key, []).append(value)
+    return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def worded(where: Where) -> str:
+    """Labels as a reader says them: ``method kd, student small``."""
+    return ", ".join(f"{axis} {label}" for axis, label in where.items())

@@ -1,0 +1,238 @@
+"""A study from its file to its report."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from limbeck.console import say
+from limbeck.errors import LimbeckError, RequestError
+from limbeck.files import digest, write_json, write_text, writing
+from limbeck.studies.checking import check_claims, check_room
+from limbeck.studies.executors import Executor, Job
+from limbeck.studies.hypotheses import test
+from limbeck.studies.plan import Planned, plan
+from limbeck.studies.progress import Watched
+from limbeck.studies.selection import select
+from limbeck.studies.spec import RayCluster, Study, to_yaml
+from limbeck.studies.table import FILE, Row, read_results, rows_of, to_table, write_table
+
+SCHEMA = "limbeck.study/1"
+SHARED = "shared"
+_STUDY = "study.yaml"
+_STATE = "study.json"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A study, as far as it went.
+
+    Attributes:
+        path: Its folder.
+        study: What ``study.json`` holds.
+        table: A row a run and task.
+    """
+
+    path: Path
+    study: dict[str, Any]
+    table: pa.Table
+
+    @property
+    def report(self) -> Path:
+        """One HTML file."""
+        return self.path / "report.html"
+
+
+def run_study(study: Study, *, name: str, command: str) -> Done:
+    """Do what is missing of a study, test its hypotheses, and write its report.
+
+    Runs that failed are tried again the next time; so are those that were interrupted, which go on
+    where they were.
+
+    Args:
+        study: What to do.
+        name: What the report calls it.
+        command: The words that do it again.
+
+    Raises:
+        RequestError: The study is wrong, or its folder is another's; nothing has been run.
+        LimbeckError: No run was finished.
+    """
+    runs = plan(study)
+    check_claims(study, runs)
+    check_room(study, runs)
+    folder = Path(study.output)
+    with _held(folder, study):
+        registered = _registered(folder, study)
+        failed = _do(study, runs, folder)
+        table = _table(study, runs, folder)
+        if table is None:
+            raise LimbeckError(
+                f"none of the {len(runs)} runs was finished",
+                where=f"{failed[0]['cell']}, seed {failed[0]['seed']}: {failed[0]['error']}"
+                if failed
+                else str(folder),
+                mend="mend what the log says; the same command goes on from there",
+            )
+        found = conclude(study, table, registered, failed, name, command)
+        write_table(table, folder / FILE)
+        write_json(folder / _STATE, found)
+        _report(found, table, folder)
+    return Done(folder, found, table)
+
+
+def conclude(
+    study: Study,
+    table: pa.Table,
+    registered: Sequence[str],
+    failed: Sequence[dict[str, Any]],
+    name: str,
+    command: str,
+) -> dict[str, Any]:
+    """What ``study.json`` holds: the hypotheses against the table.
+
+    Args:
+        study: What was asked.
+        table: What was found.
+        registered: Hashes of the hypotheses that stood in the file before any run was finished.
+        failed: Runs without a result.
+        name: What the report calls it.
+        command: The words that do it again.
+    """
+    columns, axes, chosen = table.to_pydict(), list(study.axes), None
+    if study.select is not None:
+        selected = select(columns, axes, study.select)
+        columns, axes, chosen = selected.table, list(selected.axes), selected.as_dict()
+    decided = test(study.hypotheses, columns, study.correction, axes)
+    results = [asdict(found) for found in decided]
+    for hypothesis, found in zip(study.hypotheses, results, strict=True):
+        if hash_of(hypothesis) not in registered:
+            late = "written down after runs had finished: it explores, and confirms nothing"
+            found["note"] = "; ".join(filter(None, (found.get("note"), late)))
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "limbeck": importlib.metadata.version("limbeck"),
+        "axes": {axis: list(values) for axis, values in study.axes.items()},
+        "seeds": study.seeds,
+        "hypotheses": results,
+        "selected": chosen,
+        "failed": list(failed),
+        "command": command,
+        "study_file": to_yaml(study),
+    }
+
+
+def hash_of(hypothesis: Any) -> str:
+    """Tells a hypothesis from another."""
+    return digest(hypothesis.model_dump(mode="json"))
+
+
+def _do(study: Study, runs: Sequence[Planned], folder: Path) -> list[dict[str, Any]]:
+    """Run what is missing.
+
+    Returns:
+        What failed, with the end of its log.
+    """
+    jobs = [_job(run, folder) for run in runs]
+    missing = [job for job in jobs if not job.done]
+    if len(missing) < len(jobs):
+        say(f"{len(jobs) - len(missing)} of {len(jobs)} runs are finished")
+    if missing:
+        with Watched(jobs) as told:
+            executor_of(study).run(missing, told)
+    by_id = {run.id: run for run in runs}
+    return [
+        {
+            "run": job.id,
+            "cell": by_id[job.id].cell,
+            "seed": by_id[job.id].seed,
+            "error": job.error(),
+        }
+        for job in missing
+        if not job.done
+    ]
+
+
+def executor_of(study: Study) -> Executor:
+    """Where the runs are done."""
+    spec = study.executor
+    if isinstance(spec, RayCluster):
+        from limbeck.studies.ray import RayExecutor  # takes seconds
+
+        return RayExecutor(spec)
+    from limbeck.studies.local import LocalExecutor
+
+    return LocalExecutor(spec.processes)
+
+
+def _job(run: Planned, folder: Path) -> Job:
+    recipe = folder / "recipes" / f"{run.id}.yaml"
+    if not recipe.exists() or recipe.read_text(encoding="utf-8") != run.recipe.to_yaml():
+        write_text(recipe, run.recipe.to_yaml())
+    log = folder / "logs" / f"{run.id}.log"
+    return Job(run.id, f"{run.cell}, seed {run.seed}", recipe, run.folder, log, folder / SHARED)
+
+
+def _table(study: Study, runs: Sequence[Planned], folder: Path) -> pa.Table | None:
+    rows: list[Row] = []
+    for run in runs:
+        found = read_results(run.folder)
+        if found is not None:
+            rows += rows_of(run, found)
+    return to_table(rows, list(study.axes)) if rows else None
+
+
+def _report(found: dict[str, Any], table: pa.Table, folder: Path) -> None:
+    from limbeck.reports.study import write_study_report
+
+    write_study_report(found, table.to_pydict(), folder / "report.html")
+
+
+@contextlib.contextmanager
+def _held(folder: Path, study: Study) -> Iterator[None]:
+    """Hold the folder for this process; refuse one that belongs to something else."""
+    known = folder / _STUDY
+    if folder.exists() and not folder.is_dir():
+        raise RequestError("the output is a file", where=str(folder), mend="name a folder")
+    if folder.exists() and not known.exists() and any(folder.iterdir()):
+        raise RequestError(
+            "the output folder holds files that are no study of Limbeck's",
+            where=str(folder),
+            mend="name an empty or new folder with output=",
+        )
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RequestError(
+                "another process is working on this study",
+                where=str(folder),
+                mend="wait for it, or give another output=",
+            ) from None
+        write_text(known, to_yaml(study))
+        yield
+
+
+def _registered(folder: Path, study: Study) -> list[str]:
+    """Hashes of the hypotheses that were there before any run was finished, kept once."""
+    path = folder / "registered.json"
+    if not path.exists() or not any((folder / "runs").glob("*/results.json")):
+        kept = {
+            "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "hypotheses": [hash_of(h) for h in study.hypotheses],
+        }
+        write_json(path, kept)
+    hashes: list[str] = json.loads(path.read_text(encoding="utf-8"))["hypotheses"]
+    return hashes

@@ -1,0 +1,132 @@
+"""Runs that share what does not depend on their method: made once, and the same as alone."""
+
+import json
+import multiprocessing
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from limbeck.recipe import parse_recipe
+from limbeck.run import distill
+from limbeck.run.shared import Shared
+from run.tiny import STUDENT, numbers, request, weights_hash
+
+TEACHER = {**STUDENT, "sft": {"training": {"max_steps": 12}}}
+
+
+def recipe(folder, method, **changes):
+    changes = {
+        "baseline": "sft",
+        "teacher": TEACHER,
+        "generation": {"max_new_tokens": 12},
+    } | changes
+    return request(folder, method=method, **changes)
+
+
+def do(mapping, shared):
+    from limbeck.console import console
+
+    console.quiet = True
+    return distill(parse_recipe(mapping), shared=shared)
+
+
+def stages(run):
+    return json.loads((run.path / "manifest.json").read_text())["stages"]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """Two methods over one shared folder, and the second alone."""
+    place = tmp_path_factory.mktemp("runs")
+    first = do(recipe(place / "first", {"name": "kd", "source": "teacher"}), place / "shared")
+    second = do(recipe(place / "second", "seqkd"), place / "shared")
+    alone = do(recipe(place / "alone", "seqkd"), None)
+    return first, second, alone
+
+
+def test_what_they_have_in_common_is_made_once(both):
+    first, second, _ = both
+    common = ("train teacher", "train sft", "evaluate teacher", "evaluate before", "evaluate sft")
+    assert [bool(stages(first)[s].get("shared")) for s in common] == [False] * 5
+    assert [bool(stages(second)[s].get("shared")) for s in common] == [True] * 5
+    assert not any(stages(second)[s].get("shared") for s in ("train student", "evaluate student"))
+    one, other = (r.path / "rounds/000/teacher.jsonl" for r in (first, second))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_run_that_took_is_the_run_alone(both):
+    _, second, alone = both
+    assert numbers(second.path) == numbers(alone.path)
+    assert weights_hash(second.path) == weights_hash(alone.path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"data__rows": 80},
+        {"training__max_steps": 9},
+        {"teacher": {**STUDENT, "sft": {"training": {"max_steps": 13}}}},
+    ],
+    ids=["seed", "data", "training", "teacher"],
+)
+def test_what_depends_on_a_change_is_made_anew(both, tmp_path, changes):
+    first, *_ = both
+    run = do(recipe(tmp_path / "run", "seqkd", **changes), first.path.parent / "shared")
+    taken = {name for name, stage in stages(run).items() if stage.get("shared")}
+    expected = {
+        "seed": set(),
+        "data__rows": set(),
+        "training__max_steps": {"train teacher", "evaluate teacher", "evaluate before"},
+        "teacher": {"train sft"},
+    }
+    assert taken == expected[next(iter(changes))]
+
+
+def test_what_a_killed_run_had_finished_is_given_by_the_next_start(both, tmp_path):
+    """The stage was complete, but nobody had been told."""
+    first, *_ = both
+    shared = tmp_path / "shared"
+    copied = tmp_path / "run"
+    shutil.copytree(first.path, copied)
+    for name in ("results.json", "report.html"):
+        (copied / name).unlink()
+    mapping = recipe(copied, {"name": "kd", "source": "teacher"})
+    manifest = json.loads((copied / "manifest.json").read_text())
+    del manifest["stages"]["report"]
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    (copied / "recipe.yaml").write_text(parse_recipe(mapping).to_yaml())
+    do(mapping, shared)
+    assert len(list(shared.glob("*/result.json"))) >= 5
+
+
+def _work(path, log):
+    shared = Shared(Path(path))
+    with shared.holding("key"):
+        if not shared.has("key"):
+            with open(log, "a") as stream:
+                stream.write("x")
+            time.sleep(0.3)
+            shared.give("key", Path(path), [], {"made": True})
+
+
+def test_the_others_wait_for_the_first(tmp_path):
+    log = tmp_path / "log"
+    context = multiprocessing.get_context("fork")
+    workers = [
+        context.Process(target=_work, args=(str(tmp_path / "s"), str(log))) for _ in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert log.read_text() == "x"
+
+
+def test_weights_take_no_room_twice_and_journals_are_ones_own(both):
+    first, second, _ = both
+    names = ("teacher/model.safetensors", "items/teacher.jsonl")
+    same = [(first.path / n).stat().st_ino == (second.path / n).stat().st_ino for n in names]
+    assert same == [True, False]
