@@ -70,7 +70,7 @@ def is_adapter(folder: Path) -> bool:
 
 def fingerprint(spec: ModelSpec) -> str:
     """A hash of what a spec means: of the files of a folder, wherever it is, else of the words."""
-    unsaid = {"sft", "keep_checkpoints", "checkpoints", *spec.ASKING}
+    unsaid = {"sft", "keep_checkpoints", "checkpoints", "noise", *spec.ASKING}
     unsaid |= {"model"} if Path(place(spec) or "").is_dir() and place(spec) else set()
     unsaid |= {"adapter"} if spec.adapter and Path(spec.adapter).is_dir() else set()
     words = spec.model_dump_json(exclude=unsaid)

@@ -94,6 +94,8 @@ class ModelSpec(Section):
         cache: Folder of a teacher cache that the loss reads instead of asking the model (teachers);
             with ``model`` as well, the evaluation can score the teacher.
         dtype: Of the weights in memory; ``auto`` is as stored. Students are float32 by default.
+        noise: Standard deviation of normal noise on the logits that a student imitates (teachers;
+            for studies of how much of the signal it needs). What is written and measured has none.
         trust_remote_code: Let the model folder run its own code.
         server: Base URL of an OpenAI-compatible API that answers for ``model``, which is then the
             name that it has there (teachers).
@@ -119,6 +121,7 @@ class ModelSpec(Section):
     checkpoints: str | None = None
     cache: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    noise: float | None = Field(None, gt=0)
     trust_remote_code: bool = False
     server: str | None = None
     concurrency: int | None = Field(None, gt=0)

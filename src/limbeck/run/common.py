@@ -59,7 +59,8 @@ def _key(
     side: Side | None,
     *more: Any,
 ) -> str:
-    recipe = bench.recipe.model_dump(mode="json", exclude=set(unlike))
+    but: dict[str, Any] = {"teacher": {"noise"}, **dict.fromkeys(unlike, True)}
+    recipe = bench.recipe.model_dump(mode="json", exclude=but)
     known = folder.manifest["hashes"]
     content = {name: known.get(name) for name in hashes}
     version = folder.manifest["limbeck"]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from limbeck.errors import RequestError
 from limbeck.recipe.wording import nearest
 from limbeck.studies.hypotheses import Hypothesis, axes_of
-from limbeck.studies.hypotheses.units import comparable, number, rows_of
+from limbeck.studies.hypotheses.rows import comparable, number, rows_of
 
 Table = dict[str, list[Any]]
 

@@ -108,8 +108,8 @@ def conclude(
     """
     columns, axes, chosen = table.to_pydict(), list(study.axes), None
     if study.select is not None:
-        selected = select(columns, axes, study.select)
-        columns, axes, chosen = selected.table, list(selected.axes), selected.as_dict()
+        columns, chosen = select(columns, study.select, axes)
+        axes = [axis for axis in axes if axis not in study.select.names]
     decided = test(study.hypotheses, columns, study.correction, axes)
     results = [asdict(found) for found in decided]
     for hypothesis, found in zip(study.hypotheses, results, strict=True):

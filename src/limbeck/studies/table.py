@@ -58,9 +58,7 @@ def rows_of(run: Planned, results: Mapping[str, Any]) -> list[Row]:
     rows[0] |= {"task": HELD_OUT, "items": str(run.folder / "items" / "student.parquet")}
     rows[0] |= _audited(results)
     validation = (results.get("validation") or {}).get(metric) or {}
-    if validation:  # what is chosen is the largest
-        sign = -1 if metric == "bits_per_byte" else 1
-        rows[0] |= {"validation_score": sign * validation["value"]}
+    rows[0] |= {"validation_score": validation.get("value")}
     for name, task in (results.get("tasks") or {}).items():
         main = task["main"] if task["metrics"]["student"].get(task["main"]) else "accuracy"
         if not task["metrics"]["student"].get(main):

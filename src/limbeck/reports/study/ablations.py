@@ -11,7 +11,7 @@ from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Download, Figure
 from .part import Part, part
-from .plots import BASELINE, TEACHER, legend, style, values_axis
+from .plots import BASELINE, TEACHER, height, legend, style, values_axis
 from .scale import Scale
 from .tidy import FIXED, Row, Spread, Tidy, having, over_seeds, value, where
 
@@ -39,7 +39,7 @@ def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
     values = {label: number for label in labels if (number := value(label)) is not None}
     if len(values) < 2 or len(values) < len(labels):
         return None
-    drawing = canvas(WIDTH, 310)
+    drawing = canvas(WIDTH, height(len(tidy.methods) + 2))
     axes = drawing.subplots()
     unit = (*(a for a in tidy.axes if a not in (axis, "method")), "task")
     lines: list[tuple[str, list[Point]]] = []

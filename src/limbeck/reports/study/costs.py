@@ -11,7 +11,7 @@ from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Figure, of_rows
 from .part import Part, part
-from .plots import cell_name, legend, scatter
+from .plots import cell_name, height, legend, scatter
 from .tidy import Row, Tidy, having
 
 _COST = "train_seconds"
@@ -43,7 +43,7 @@ def _figure(tidy: Tidy) -> Figure | None:
     if len(rows) < 2:
         return None
     best = front(rows, tidy.scale.higher_is_better)
-    drawing = canvas(WIDTH, 330)
+    drawing = canvas(WIDTH, height(len(tidy.methods) + 1))
     axes = drawing.subplots()
     unit, size = _unit(rows)
     timed = [{**row, "time": row[_COST] / size} for row in rows]

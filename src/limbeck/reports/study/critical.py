@@ -4,14 +4,13 @@ from matplotlib.axes import Axes
 
 from limbeck.analysis.ranks_of import AverageRanks
 from limbeck.reports import words
-from limbeck.reports.audit.plots import short
 from limbeck.reports.figures import WIDTH, Picture
 from limbeck.reports.sections import Column, Table
 from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Figure, of_rows
 from .leaderboard import Leaderboard, names
-from .plots import style
+from .plots import fitted, style
 from .tidy import Tidy
 
 _LETTER = 7.2  # CSS pixels of a letter, about
@@ -55,7 +54,7 @@ def _draw(tidy: Tidy, ranks: AverageRanks, title: str, caption: str) -> str:
     half = (k + 1) // 2
     drawing = canvas(WIDTH, 74 + 14 * len(ranks.groups) + 24 * half)
     axes = drawing.subplots()
-    labels = [short(str(name), _NAME) for name in ranks.names]
+    labels = [fitted(name, _NAME) for name in ranks.names]
     sides = [max((len(x) for x in part), default=0) for part in (labels[:half], labels[half:])]
     inner = WIDTH - sum(_LETTER * (side + 6) for side in sides)
     per_pixel = (k - 1) / max(inner, 60)

@@ -8,7 +8,7 @@ from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Figure, of_rows
 from .part import Part, part
-from .plots import ceilings, cell_name, legend, scatter
+from .plots import ceilings, cell_name, height, legend, scatter
 from .tidy import Tidy, averaged, having
 
 _KINDS = {
@@ -34,7 +34,7 @@ def _figure(tidy: Tidy, column: str) -> Figure | None:
         return None
     word, share, across = _KINDS[column]
     score = tidy.scale.name
-    drawing = canvas(WIDTH, 310)
+    drawing = canvas(WIDTH, height(len(tidy.methods) + len(tidy.labels.get("teacher", ()))))
     axes = drawing.subplots()
     scatter(axes, tidy, rows, column, "score", lines=False)
     found = ceilings(axes, tidy, rows)

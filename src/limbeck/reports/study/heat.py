@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from limbeck.reports.audit.plots import short
 from limbeck.reports.figures import COLOURS, Picture
 from limbeck.reports.sections import Column, Table
 from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Figure, of_rows
 from .part import Part, part
+from .plots import fitted
 from .tidy import Row, Tidy, averaged, having, where
 
 _SMALL, _CELL, _NAMES = 270, 46, 90  # CSS pixels: a small map, a cell's width, the teachers' names
@@ -62,14 +62,14 @@ def _map(tidy: Tidy, cells: list[Row], method: Any, most: float) -> Figure | Non
             box.patches[0].set_alpha(depth)
             axes.text(x, y, tidy.scale.difference(gain), ha="center", va="center")
     if few:
-        names = [short(str(student), 30 // len(students), 2) for student in students]
+        names = [fitted(student, 30 // len(students), 2) for student in students]
         axes.set_xticks(range(len(students)), names)
     else:
-        names = [short(str(student), 16) for student in students]
+        names = [fitted(student, 16) for student in students]
         axes.set_xticks(
             range(len(students)), names, rotation=40, ha="right", rotation_mode="anchor"
         )
-    axes.set_yticks(range(len(teachers)), [short(str(t), 9, 2) for t in teachers])
+    axes.set_yticks(range(len(teachers)), [fitted(t, 10, 3) for t in teachers])
     axes.set_xlim(-0.5, len(students) - 0.5)
     axes.set_ylim(len(teachers) - 0.5, -0.5)
     axes.set_xlabel("student", color=INK)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
-from limbeck.reports.audit.plots import short
 from limbeck.reports.figures import COLOURS, wide
 from limbeck.reports.svg import INK
 
@@ -20,6 +21,7 @@ _ARMS = ("student", "control_labelled", "control_gold", "one_shot", "control_res
 _MORE = ("control_longer", "control_blind", "control_shuffled", "before")
 _COLOURS = tuple(COLOURS[arm] for arm in (*_ARMS, *_MORE))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "<", ">")
+_MEANS = 7  # points of a line through means, at most
 _ROOM = 0.17  # of the axis, for the words at one of its marks
 _DASHES = ("--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)), (0, (10, 3)), (0, (1, 4)))
 
@@ -55,7 +57,7 @@ def _apart(places: list[float], far: bool) -> list[float]:
 
 
 def scatter(axes: Axes, tidy: Tidy, rows: Sequence[Row], x: str, y: str, lines: bool) -> None:
-    """A point for each row; with lines, one a method through the means at each x."""
+    """A point for each row; with lines, one a method through the means at each x, which is above 0."""
     for method in tidy.methods:
         here = [row for row in rows if row.get("method") == method]
         if not here:
@@ -71,12 +73,19 @@ def scatter(axes: Axes, tidy: Tidy, rows: Sequence[Row], x: str, y: str, lines: 
             **look,
         )
         if lines:
-            at: dict[float, list[float]] = {}
-            for row in here:
-                at.setdefault(row[x], []).append(row[y])
-            places = sorted(at)
-            means = [sum(at[place]) / len(at[place]) for place in places]
+            places, means = _line([(row[x], row[y]) for row in here])
             axes.plot(places, means, color=look["color"], linewidth=1.6)
+
+
+def _line(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Means at each place; of many places, of neighbours: one point of each would be noise."""
+    at: dict[float, list[float]] = {}
+    for place, value in points:
+        at.setdefault(place, []).append(value)
+    places = sorted(at)
+    groups = [places] if len(places) < 2 else np.array_split(places, min(len(places), _MEANS))
+    middles = [math.exp(np.log(group).mean()) for group in groups]
+    return middles, [float(np.mean([v for place in group for v in at[place]])) for group in groups]
 
 
 def ceilings(axes: Axes, tidy: Tidy, rows: Sequence[Row]) -> list[tuple[str, float]]:
@@ -107,8 +116,23 @@ def legend(figure: Canvas, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     if len(handles) > 1:
         columns = 3 if max(map(len, names)) <= 11 else 2
-        shown = [short(name, 20, 2) for name in names]
+        shown = [fitted(name, 20, 2) for name in names]
         figure.legend(handles, shown, loc="outside lower center", ncols=columns)
+
+
+def height(names: int) -> int:
+    """CSS pixels that a drawing with so many names below it needs."""
+    return 245 + 22 * -(-names // 2)
+
+
+def fitted(label: Any, width: int, lines: int = 1) -> str:
+    """A label in the room that there is; of a long one start and end, where models tell their size."""
+    name = str(label).rstrip("/").rpartition("/")[2] or str(label)
+    found = wrap(name, width)
+    if len(found) <= lines:
+        return "\n".join(found)
+    start = width // 3
+    return f"{name[:start]}\N{HORIZONTAL ELLIPSIS}{name[start + 1 - width :]}"
 
 
 def cell_name(row: Row, axes: Sequence[str]) -> str:

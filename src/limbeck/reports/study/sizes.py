@@ -9,10 +9,14 @@ from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Figure, of_rows
 from .part import Part, part
-from .plots import cell_name, legend, scatter, values_axis, zero
+from .plots import cell_name, height, legend, scatter, values_axis, zero
 from .tidy import Row, Tidy, having
 
-_GAIN = "Score over the SFT baseline of the same student, means over tasks and seeds"
+_GAIN = "Gain over the SFT baseline of the same student, means over tasks and seeds"
+_POINT = (
+    "A point is a cell of those that all methods have; a line joins a method's means, where there "
+    "are many places those of neighbours."
+)
 
 
 def section(tidy: Tidy, cells: Sequence[Row]) -> Part | None:
@@ -32,7 +36,7 @@ def section(tidy: Tidy, cells: Sequence[Row]) -> Part | None:
 def by_size(tidy: Tidy, cells: Sequence[Row]) -> Figure | None:
     """A point a cell, its gain over the student's parameters."""
     rows = having(cells, "student_parameters", "improvement")
-    caption = f"{_GAIN}, over the student's size. A point is a cell, a line joins a method's means."
+    caption = f"{_GAIN}, over the student's size. {_POINT}"
     return _figure(
         tidy,
         rows,
@@ -50,10 +54,7 @@ def by_gap(tidy: Tidy, cells: Sequence[Row]) -> Figure | None:
         for row in having(cells, "student_parameters", "teacher_parameters", "improvement")
         if row["student_parameters"] > 0
     ]
-    caption = (
-        f"{_GAIN}, over how many times larger the teacher is. A point is a cell, a line joins a "
-        "method's means."
-    )
+    caption = f"{_GAIN}, over how many times larger the teacher is. {_POINT}"
     return _figure(
         tidy,
         rows,
@@ -81,7 +82,7 @@ def _figure(
     title, caption, across, heading = said
     if len({row[x] for row in rows}) < 2:
         return None
-    drawing = canvas(WIDTH, 300)
+    drawing = canvas(WIDTH, height(len(tidy.methods)))
     axes = drawing.subplots()
     scatter(axes, tidy, rows, x, "improvement", lines=True)
     zero(axes)

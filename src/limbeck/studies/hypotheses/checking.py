@@ -1,6 +1,7 @@
 """Does a hypothesis speak of what the study varies? Asked before anything runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from limbeck.errors import RequestError
@@ -76,6 +77,7 @@ def axes_of(table: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in table if name not in MEASURED and name not in _OTHERS)
 
 
+@lru_cache(maxsize=4096, typed=True)
 def same(a: Any, b: Any) -> bool:
     """Whether two labels are the same: ``2``, ``2.0`` and ``"2"`` are."""
     if a is None or b is None:

@@ -13,6 +13,7 @@ from limbeck.analysis import anova, holm
 from limbeck.analysis.repeated import ClusterMean, cluster_mean, repeated_anova
 from limbeck.studies.hypotheses import power
 from limbeck.studies.hypotheses.finding import Finding, Untestable, joined
+from limbeck.studies.hypotheses.rows import Row, number, observed, paired, worded
 from limbeck.studies.hypotheses.spec import (
     Better,
     Improvement,
@@ -22,7 +23,7 @@ from limbeck.studies.hypotheses.spec import (
     Order,
     Where,
 )
-from limbeck.studies.hypotheses.units import Row, Sample, number, observed, paired, sampled, worded
+from limbeck.studies.hypotheses.units import Sample, sampled
 
 _ONE_SIDE = 0.025  # the level at which one end of the 95 % interval passes a bound
 

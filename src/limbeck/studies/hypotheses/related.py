@@ -22,10 +22,8 @@ from limbeck.analysis import partial_spearman, spearman
 from limbeck.analysis.estimate import Effect
 from limbeck.studies.hypotheses import power
 from limbeck.studies.hypotheses.finding import Finding, Untestable, joined
-from limbeck.studies.hypotheses.spec import Correlation
-from limbeck.studies.hypotheses.units import (
+from limbeck.studies.hypotheses.rows import (
     SCORES,
-    SHARED,
     Key,
     Observation,
     Row,
@@ -34,6 +32,8 @@ from limbeck.studies.hypotheses.units import (
     number,
     observed,
 )
+from limbeck.studies.hypotheses.spec import Correlation
+from limbeck.studies.hypotheses.units import SHARED
 
 _OF_TASKS = (*SCORES, "improvement")  # of shares, or of bits: no common mean
 _FEWEST = 4  # of which a rank correlation has an interval

@@ -9,6 +9,7 @@ from limbeck.studies.hypotheses.checking import axes_of
 from limbeck.studies.hypotheses.finding import Finding, Untestable
 from limbeck.studies.hypotheses.related import correlation
 from limbeck.studies.hypotheses.result import Result, State
+from limbeck.studies.hypotheses.rows import Row, chosen, comparable, rows_of
 from limbeck.studies.hypotheses.spec import (
     Better,
     Claim,
@@ -20,7 +21,6 @@ from limbeck.studies.hypotheses.spec import (
     NonInferior,
     Order,
 )
-from limbeck.studies.hypotheses.units import Row, chosen, comparable, rows_of
 
 LEVEL = 0.05
 _NAMES = {"holm": "Holm", "bh": "Benjamini-Hochberg"}

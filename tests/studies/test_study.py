@@ -1,0 +1,183 @@
+"""A study from file to report: what is run once, what fails alone, what is said of hypotheses."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from limbeck.errors import LimbeckError, RequestError
+from limbeck.studies import study as studies
+from limbeck.studies.study import run_study
+from run.tiny import invoke, tree
+from studies.small import Here, study, told, write
+
+CLAIM = {"claim": "kd improves on SFT", "kind": "improvement", "where": {"method": "kd"}}
+
+
+@pytest.fixture
+def here(monkeypatch):
+    executor = Here()
+    monkeypatch.setattr(studies, "executor_of", lambda _: executor)
+    return executor
+
+
+def do(tmp_path, **changes):
+    return run_study(study(tmp_path, **changes), name="small", command="limbeck study small.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        executor = Here()
+        patch.setattr(studies, "executor_of", lambda _: executor)
+        place = tmp_path_factory.mktemp("study")
+        return place, executor, do(place, hypotheses=[CLAIM])
+
+
+def test_every_run_is_done_and_told(finished):
+    _, executor, done = finished
+    table = done.table.to_pydict()
+    assert len(executor.jobs) == 4 == len(table["run"])
+    assert set(zip(table["method"], table["seed"], strict=True)) == {
+        (m, s) for m in ("kd", "revkd") for s in (0, 1)
+    }
+    for column in ("score", "improvement", "teacher_score", "agreement", "fidelity_top1"):
+        assert None not in table[column], column
+    assert table["improvement"] == [
+        a - b for a, b in zip(table["score"], table["sft_score"], strict=True)
+    ]
+
+
+def test_a_teacher_a_seed_and_a_baseline_a_seed(finished):
+    """Shared by both methods, and trained by the first that needs it."""
+    _, _, done = finished
+    made = {"train teacher": 0, "train sft": 0}
+    for file in done.path.glob("runs/*/manifest.json"):
+        stages = json.loads(file.read_text())["stages"]
+        for name in made:
+            made[name] += not stages[name].get("shared")
+    assert made == {"train teacher": 2, "train sft": 2}
+
+
+def test_the_row_is_what_the_run_says(finished):
+    _, _, done = finished
+    row = done.table.to_pylist()[0]
+    results = json.loads((done.path / "runs" / row["run"] / "results.json").read_text())
+    metrics = results["evaluation"]["metrics"]
+    assert row["score"] == metrics["student"]["accuracy"]["value"]
+    assert row["teacher_score"] == metrics["teacher"]["accuracy"]["value"]
+    near = results["audit"]["tokens"]["student"]["teacher"]
+    assert row["fidelity_kl"] == near["kl_teacher_student"]["value"]
+    assert row["agreement"] == results["audit"]["agreement"]["student"]["same"]["value"]
+    assert pq.read_table(row["items"]).num_rows == row["n"]
+
+
+def test_a_finished_study_runs_nothing_again(finished, here):
+    place, _, done = finished
+    again = do(place, hypotheses=[CLAIM])
+    assert not here.jobs and told(again.table) == told(done.table)
+
+
+def test_a_wider_study_keeps_what_was_done(finished, here):
+    place, _, done = finished
+    wider = do(place, axes={"method": ["kd", "revkd", "tvd"]}, hypotheses=[CLAIM])
+    assert len(here.jobs) == 2 and wider.table.num_rows == 6
+    assert do(place, hypotheses=[CLAIM]).table.num_rows == 4
+    assert told(done.table) == told(pq.read_table(place / "out/results.parquet"))
+
+
+def test_a_claim_that_came_after_the_runs_is_marked(finished, here):
+    place, _, _ = finished
+    late = CLAIM | {"claim": "revkd improves too", "where": {"method": "revkd"}}
+    found = do(place, hypotheses=[CLAIM, late]).study["hypotheses"]
+    assert "explores" not in (found[0]["note"] or "") and "explores" in found[1]["note"]
+
+
+def test_one_failure_takes_no_other_run_with_it(tmp_path, monkeypatch):
+    executor = Here(fails=lambda job: "revkd" in job.name and "seed 1" in job.name)
+    monkeypatch.setattr(studies, "executor_of", lambda _: executor)
+    done = do(tmp_path)
+    assert done.table.num_rows == 3
+    (failed,) = done.study["failed"]
+    assert failed["seed"] == 1 and "revkd" in failed["cell"] and "it broke" in failed["error"]
+    assert "it broke" in done.report.read_text(encoding="utf-8")
+    executor.fails, executor.jobs = lambda job: False, []
+    assert do(tmp_path).table.num_rows == 4 and len(executor.jobs) == 1
+
+
+def test_nothing_finished_is_an_error_with_the_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "executor_of", lambda _: Here(fails=lambda job: True))
+    with pytest.raises(LimbeckError, match="none of the 4 runs") as caught:
+        do(tmp_path)
+    assert "it broke" in str(caught.value)
+
+
+def test_a_setting_is_chosen_on_validation_rows(tmp_path, here):
+    axes = {"method": ["kd"], "method.temperature": [1, 4]}
+    done = do(tmp_path, axes=axes, seeds=[0], select={"axis": "method.temperature"})
+    assert None not in done.table["validation_score"].to_pylist()
+    assert done.table.num_rows == 2 and done.study["selected"]["axis"] == "method.temperature"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hypotheses": [CLAIM | {"where": {"metod": "kd"}}]}, "metod"),
+        ({"hypotheses": [CLAIM | {"where": {"method": "taid"}}]}, "taid"),
+        ({"hypotheses": [{"claim": "x", "kind": "improvment"}]}, "improv"),
+        ({"select": {"axis": "method.temperature"}}, "method.temperature"),
+    ],
+)
+def test_claims_about_what_the_study_does_not_have(tmp_path, here, changes, words):
+    with pytest.raises(RequestError, match=words):
+        do(tmp_path, **changes)
+    assert tree(tmp_path / "out") is None
+
+
+def test_a_disk_that_is_too_small_is_refused_with_the_figure(tmp_path, here, monkeypatch):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(RequestError, match=r"4 runs take .* MiB"):
+        do(tmp_path)
+    assert tree(tmp_path / "out") is None
+
+
+def test_folders_of_others_are_left_alone(tmp_path, here):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.tex").write_text("x")
+    with pytest.raises(RequestError, match="no study of Limbeck's"):
+        do(tmp_path)
+
+
+def test_the_command_line(finished, here):
+    place, _, _ = finished
+    done = invoke("study", write(place, hypotheses=[CLAIM]))
+    assert done.exit_code == 0 and "kd improves on SFT" in " ".join(done.output.split())
+    for form, word in (("md", "| cell |"), ("csv", '"score"'), ("parquet", "results.parquet")):
+        shown = invoke("study", "results", place / "out", "--format", form)
+        assert shown.exit_code == 0 and word in shown.output, shown.output
+    assert invoke("study", "results", place / "out", "--format", "xls").exit_code == 2
+    assert invoke("study", "results", place / "nowhere").exit_code == 2
+    checked = invoke("study", write(place), "--dry-run")
+    assert checked.exit_code == 0 and "2 cells checked, 2 ready" in checked.output
+
+
+def test_the_estimate_counts_what_is_shared(tmp_path, monkeypatch):
+    """With a trial of each cell in this process instead of others."""
+    from limbeck.studies import estimate as estimates
+
+    class Trial(Here):
+        processes = 2
+
+        def __init__(self, *_):
+            super().__init__()
+
+    monkeypatch.setattr(estimates, "LocalExecutor", Trial)
+    found = estimates.estimate(study(tmp_path))
+    assert (found.runs, found.finished, found.processes) == (4, 0, 2)
+    assert found.shared["train teacher"] == (2, 4) and found.shared["train sft"] == (2, 4)
+    assert {c.name: c.runs for c in found.cells} == {"method=kd": 2, "method=revkd": 2}
+    assert found.seconds > 0 and found.disk_bytes > 100_000 and found.memory_bytes > 10**8
+    assert tree(tmp_path / "out") is None
