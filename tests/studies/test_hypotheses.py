@@ -150,6 +150,10 @@ def test_no_difference_needs_evidence():
     table = grid(lambda s, m, t, seed: 0.5 + NOISE[["kd", "gkd"].index(m), seed])
     wide, narrow = (outcome(table, "no_difference", **sides, within=w) for w in (0.1, 0.012))
     assert (wide.state, narrow.state) == ("supported", "undecided")
+    d = NOISE[0, :5] - NOISE[1, :5]
+    over = stats.ttest_1samp(d, 0.012, alternative="less").pvalue
+    under = stats.ttest_1samp(d, -0.012, alternative="greater").pvalue
+    assert narrow.p == pytest.approx(max(over, under))
     assert narrow.needed_n > 5
     assert outcome(grid(noisy), "no_difference", **sides, within=0.01).state == "refuted"
 

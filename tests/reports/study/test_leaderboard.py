@@ -44,7 +44,7 @@ def test_a_cell_that_a_method_lacks_is_left_out_for_all():
     assert {line.name: line.score[0] for line in board.lines} == pytest.approx(
         {"kd": 0.7, "lucky": 0.625, "gkd": 0.7}
     )
-    assert board.left_out == 1 and "1 blocks that not all methods have" in board.lead
+    assert board.left_out == 1 and "1 block that not all methods have" in board.lead
 
 
 def test_a_setting_of_one_method_is_averaged_over():

@@ -13,8 +13,9 @@ from .leaderboard import Leaderboard, names
 from .plots import fitted, style
 from .tidy import Tidy
 
-_LETTER = 7.2  # CSS pixels of a letter, about
-_NAME = 16  # letters of a name
+_LETTER = 6.5  # CSS pixels of a letter, about
+_NAME = 18  # letters of a name
+_SHORT, _WIDE = 10, 480  # of longer names, CSS pixels of the drawing
 
 
 def figure(tidy: Tidy, board: Leaderboard) -> Figure | None:
@@ -52,11 +53,12 @@ def _caption(ranks: AverageRanks, board: Leaderboard) -> str:
 def _draw(tidy: Tidy, ranks: AverageRanks, title: str, caption: str) -> str:
     k = len(ranks.names)
     half = (k + 1) // 2
-    drawing = canvas(WIDTH, 74 + 14 * len(ranks.groups) + 24 * half)
+    width = WIDTH if max(map(len, ranks.names)) <= _SHORT else _WIDE
+    drawing = canvas(width, 74 + 14 * len(ranks.groups) + 24 * half)
     axes = drawing.subplots()
     labels = [fitted(name, _NAME) for name in ranks.names]
     sides = [max((len(x) for x in part), default=0) for part in (labels[:half], labels[half:])]
-    inner = WIDTH - sum(_LETTER * (side + 6) for side in sides)
+    inner = width - sum(_LETTER * (side + 6) for side in sides)
     per_pixel = (k - 1) / max(inner, 60)
     axes.plot((1, k), (0, 0), color=INK, linewidth=1.2)
     for mark in range(1, k + 1):

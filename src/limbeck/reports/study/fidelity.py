@@ -48,7 +48,7 @@ def _figure(tidy: Tidy, column: str) -> Figure | None:
     axes.grid()
     legend(drawing, axes)
     title = f"{score.capitalize()} against {word}"
-    caption = f"A point is a cell: its mean {score} over the share of {share}."
+    caption = f"A point is a cell: up its mean {score}, to the right the share of {share}."
     if found:
         several = len(found) > 1
         caption += (

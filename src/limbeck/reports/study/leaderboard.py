@@ -11,6 +11,7 @@ from limbeck.reports.sections import Column, Table
 
 from .download import Download
 from .part import Listing
+from .scale import counted
 from .tidy import Row, Spread, Tidy, averaged, having, over_seeds, over_students, where
 
 _NONE: Spread = (float("nan"), None, None)
@@ -73,12 +74,10 @@ class Leaderboard:
         """Over what the means are, in words."""
         if not self._blocks:
             return "The methods share no cells; each mean is over a method's own."
-        size = words.count(len(self._blocks))
-        said = [f"Methods over the same {size} blocks ({names(self.axes)}), means over seeds."]
+        size = counted(len(self._blocks), "block")
+        said = [f"Methods over the same {size} ({names(self.axes)}), means over seeds."]
         if self.left_out:
-            said.append(
-                f"{words.count(self.left_out)} blocks that not all methods have are left out."
-            )
+            said.append(f"Left out: {counted(self.left_out, 'block')} that not all methods have.")
         if self.averaged:
             said.append(f"Averaged over {words.listed(list(self.averaged))}.")
         return " ".join(said)
@@ -86,9 +85,12 @@ class Leaderboard:
     @property
     def blocks(self) -> list[Row]:
         """Mean scores over seeds, for each block and method, blocks in the table's order."""
-        first = next(iter(self._of.values()), {})
-        keys = [key for key in first if key in self._blocks]
-        return [blocks[key] for key in keys for blocks in self._of.values()]
+        return [blocks[key] for key in self._keys for blocks in self._of.values()]
+
+    @property
+    def _keys(self) -> list[Any]:
+        """The shared blocks in the table's order."""
+        return [key for key in next(iter(self._of.values()), ()) if key in self._blocks]
 
     @property
     def cells(self) -> list[Row]:
@@ -102,8 +104,7 @@ class Leaderboard:
         """Average ranks; none for fewer than two methods or blocks."""
         if len(self._of) < 2 or len(self._blocks) < 2:
             return None
-        keys = list(self._blocks)
-        scores = {m: [blocks[key]["score"] for key in keys] for m, blocks in self._of.items()}
+        scores = {m: [blocks[key]["score"] for key in self._keys] for m, blocks in self._of.items()}
         named = {str(method): values for method, values in scores.items()}
         return average_ranks(named, self._tidy.scale.higher_is_better)
 

@@ -12,6 +12,7 @@ from limbeck.reports.hostile import cut, visible
 from . import ablations, costs, critical, fidelity, heat, hypotheses, sizes
 from .leaderboard import Leaderboard
 from .part import Part
+from .scale import counted
 from .tidy import Study, Tidy, chosen_axes, read
 
 MOST_LOG = 2_000  # characters of a failed run's last words
@@ -84,7 +85,7 @@ def _parts(study: Study, tidy: Tidy, board: Leaderboard) -> list[Part | None]:
 
 
 def _tiles(study: Study, tidy: Tidy, board: Leaderboard) -> list[tuple[str, str, str]]:
-    tasks = {row.get("task") for row in tidy.rows}
+    tasks = dict.fromkeys(row.get("task") for row in tidy.rows)
     seeds = {row.get("seed") for row in tidy.rows}
     runs = {row.get("run") for row in tidy.rows}
     failed = len(study.get("failed") or ())
@@ -94,7 +95,7 @@ def _tiles(study: Study, tidy: Tidy, board: Leaderboard) -> list[tuple[str, str,
             words.count(len(runs)),
             f"{words.count(failed)} more failed" if failed else "all done",
         ),
-        ("Cells", words.count(len(tidy.cells)), f"with {_counted(len(seeds), 'seed')} each"),
+        ("Cells", words.count(len(tidy.cells)), f"with {counted(len(seeds), 'seed')} each"),
         (
             "Tasks",
             words.count(len(tasks)),
@@ -106,10 +107,6 @@ def _tiles(study: Study, tidy: Tidy, board: Leaderboard) -> list[tuple[str, str,
         rank = words.decimal(ranked[0].rank, 2)
         found.append(("Best mean rank", ranked[0].name, f"{rank} of {len(ranked)} methods"))
     return found
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{words.count(number)} {noun}" if number == 1 else f"{words.count(number)} {noun}s"
 
 
 def _failed(found: Mapping[str, Any]) -> dict[str, str]:
@@ -129,9 +126,7 @@ def _chosen(study: Study) -> list[tuple[str, str]]:
     counts = (study.get("selected") or {}).get("counts") or {}
     found = []
     for axis in chosen_axes(study):
-        often = (
-            f"{label} ({_counted(n, 'time')})" for label, n in (counts.get(axis) or {}).items()
-        )
+        often = (f"{label} ({counted(n, 'time')})" for label, n in (counts.get(axis) or {}).items())
         found.append((axis, ", ".join(often) or "for each cell and seed"))
     return found
 

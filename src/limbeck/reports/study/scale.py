@@ -67,6 +67,11 @@ POINTS = Scale("score", "points")
 PLAIN = Scale("", "", shares=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{words.count(number)} {noun}" if number == 1 else f"{words.count(number)} {noun}s"
+
+
 def is_share(metric: Any) -> bool:
     """Whether a score of that metric is a share."""
     return metric not in _BITS
