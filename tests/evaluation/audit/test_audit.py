@@ -138,8 +138,9 @@ def test_the_ceiling_is_the_teachers_agreement_with_itself():
 @pytest.mark.parametrize(
     ("teacher", "student", "words"),
     [
-        ([1, 1, 0, 0], [1, 0, 1, 0], "no worse than its teacher"),
-        ([1, 1, 1, 0], [0, 0, 0, 1], "repairs 67%"),
+        ([1, 1, 0, 0], [1, 0, 1, 0], "no lower than its teacher"),
+        ([1, 1, 1, 0], [0, 0, 0, 1], "more than 66.7%"),
+        ([1, 1, 1, 0], [1, 0, 0, 0], "at best draw level"),
         ([1, 0], [1, 0], "nothing to teach|anything to teach"),
     ],
 )
