@@ -36,9 +36,13 @@ def compared(
         Column("Pair", "First model minus second model.", text=True),
         Column("Difference", "Shares in percentage points, or bits per byte (lower is better)."),
         Column("95% interval", "Where the true difference plausibly lies, by paired bootstrap."),
-        Column("p", "How often a difference this large would appear if there were none."),
+        Column(
+            "p",
+            "How often a difference this large would appear if there were none.",
+            detail=corrected,
+        ),
         Column("Corrected p", "The same, corrected for the tests that were made together."),
-        Column("Items", "Items that both models answered."),
+        Column("Items", "Items that both models answered.", detail=True),
         Column("Only first / second", "Items that only one of the two has right.", detail=True),
         Column("Test", "The paired test that gave p.", text=True, detail=True),
     )

@@ -222,7 +222,7 @@ def as_they_stand(places: Mapping[str, str]) -> dict[str, Measured]:
 
 def _columns(rows: list[Mapping[str, Any]], ids: list[str], place: str) -> dict[str, list[Any]]:
     for number, row in enumerate(rows, 1):
-        if not isinstance(row.get("correct"), bool | int):
+        if _truth(row.get("correct")) is None:
             raise RequestError(
                 "a row does not say whether its output is correct",
                 where=f"{place}, {ids[number - 1]}",
@@ -239,7 +239,7 @@ def _columns(rows: list[Mapping[str, Any]], ids: list[str], place: str) -> dict[
             _text(row["extracted"]) if "extracted" in row else " ".join(text.split()) or None
             for row, text in zip(rows, texts, strict=True)
         ],
-        "correct": [bool(row["correct"]) for row in rows],
+        "correct": [_truth(row["correct"]) is True for row in rows],
         **_optional(rows),
     }
 
@@ -257,6 +257,12 @@ def _optional(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         found["nats"] = [float(row["nats"]) for row in rows]
         found["nats_tokens"] = [int(row["nats_tokens"]) for row in rows]
     return found
+
+
+def _truth(value: Any) -> bool | None:
+    """A mark as files hold it: CSV knows texts only."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    return known.get(str(value).strip().lower().removesuffix(".0"))
 
 
 def _text(value: Any) -> str | None:

@@ -58,7 +58,7 @@ def section(results: Results) -> Section | None:
     return Section(
         "Diversity",
         lead,
-        (Table("Diversity", lead, columns, rows).without_empty(),),
+        (Table("Diversity", lead, columns, rows, detail=True).without_empty(),),
         lambda: (curve(results),),
         alarm=" ".join(alarms),
     )

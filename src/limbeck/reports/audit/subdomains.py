@@ -74,7 +74,8 @@ def _parted(results: Results, basis: str, found: Found) -> Table | None:
     ]
     fixed = f"Fixed from teacher and {label(results, str(found.get('fixed_from', 'sft')))}"
     caption = f"{fixed}; {', '.join(masses)} of the items." if masses else f"{fixed}."
-    return Table(f"Advantage and deficit, {_name(basis)}", caption, columns, tuple(rows))
+    title = f"Advantage and deficit, {_name(basis)}"
+    return Table(title, caption, columns, tuple(rows), detail=basis != "correctness")
 
 
 def _recovered(results: Results, basis: str, found: Found) -> Table | None:
@@ -98,7 +99,7 @@ def _recovered(results: Results, basis: str, found: Found) -> Table | None:
         Column("Repair", "Share of the deficit that was closed: 100% closes the teacher's lead."),
         Column("95% interval", "Where the true repair plausibly lies."),
     )
-    return Table(f"Kept and repaired, {_name(basis)}", "", columns, rows)
+    return Table(f"Kept and repaired, {_name(basis)}", "", columns, rows, detail=True)
 
 
 @in_style
