@@ -151,6 +151,16 @@ def test_nothing_to_keep_and_nothing_to_repair():
     assert found.retention is None and found.repair is None
 
 
+def test_no_share_of_an_advantage_that_is_none():
+    """Parted by losses, a student can answer worse where its losses are lower: keeping half of that
+    lag would read as retention, and doubling it as a retention of 200 %."""
+    sfs, ones, none = np.arange(80) < 40, np.ones(80), np.zeros(80)
+    partition = Partition(sfs, np.zeros(80, bool), "loss")
+    behind = np.where(sfs, none, ones)  # on SFS behind the teacher, on TFS ahead of it
+    found = recovery(partition, none, behind, np.where(sfs, ones, none))
+    assert found.retention is None and found.repair is None
+
+
 @pytest.mark.parametrize("right", [0.0, 1.0])
 @pytest.mark.parametrize("n", [1, 5])
 def test_degenerate_models(n: int, right: float):

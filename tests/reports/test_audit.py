@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from limbeck.reports import audit, render, words
+from limbeck.reports import audit, render, tasks, words
 from limbeck.reports.audit import answers, calibration, diversity, scatter, subdomains, tokens
+from limbeck.reports.card_data import eval_results, task_scores
 
 from .audited import PLACES
 from .page import Page
@@ -171,3 +172,28 @@ def test_tasks_show_every_figure_and_their_tests():
     text = " ".join(Page(render(results)).text.split())
     for shown in ("38.0%", "gsm8k, flexible", "0.534", "Holm over 2", "+7.0 points", "180 / 88"):
         assert shown in text, shown
+
+
+def test_what_is_no_share_is_not_written_as_one():
+    """An open task has a length and no score; figures of the harness can have any name and size."""
+    results = least()
+    length = {"value": 39.7, "low": 14.3, "high": 55.8, "n": 6}
+    results["tasks"] = {
+        "open": {"n": 6, "main": "mean_length", "kind": "open", "metrics": {"student": {"mean_length": length}}},
+        "bleu": {"n": 6, "main": "odd", "metrics": {"student": {"odd": length | {"value": 27.1}}}},
+    }  # fmt: skip
+    text = " ".join(Page(render(results)).text.split())
+    assert "open, characters" in text and "39.7" in text and "27.1" in text
+    assert "3970" not in text and "2710" not in text
+    assert [r.dataset_name for r in eval_results(results)][-1] == "bleu"
+    assert [row[0] for row in task_scores(results)] == ["bleu"]
+    assert task_scores(results)[0][2] == "27.100"
+
+
+def test_a_figure_that_only_repeats_the_accuracy_is_shown_once():
+    results = least()
+    score = {"value": 0.5, "low": 0.2, "high": 0.8, "n": 6}
+    metrics = {"student": {"accuracy": score, "number": score}}
+    results["tasks"] = {"sums": {"n": 6, "main": "number", "metrics": metrics}}
+    rows = tasks.section(results).tables[0].rows
+    assert [row[0] for row in rows] == ["sums"]

@@ -197,3 +197,10 @@ def test_half_a_surrogate_pair_can_be_written(tmp_path: Path):
     results["method"]["name"] = "broken \ud83d"
     write_report(results, tmp_path / "report.html")
     assert "broken" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_option_of_the_command_line_is_not_broken_and_nothing_else_is_marked_up():
+    results = full() | {"verdict": "It won: run again with --controls. <b>a--b</b>"}
+    page = render(results)
+    assert '<span class="option">--controls</span>.' in page
+    assert "&lt;b&gt;a--b&lt;/b&gt;" in page

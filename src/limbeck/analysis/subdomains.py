@@ -92,7 +92,8 @@ class Recovery:
 
     Attributes:
         retention: Advantage after / advantage before: 1 keeps all that the student knew better.
-            None where the advantage before is 0 or within noise of it.
+            None where the advantage before is not above 0 by more than noise: by losses, a student
+            can be behind on SFS, too, and a share of that says nothing.
         repair: 1 - deficit after / deficit before: 1 closes the teacher's lead. None alike.
     """
 
@@ -203,13 +204,12 @@ def recovery(
     other = floats(teacher, "teacher")
     same_length(partition=partition.sfs, distilled=after, before=first, teacher=other)
     sfs = partition.sfs
-    kept = ratio_of_means(
-        np.where(sfs, after - other, 0.0), np.where(sfs, first - other, 0.0), clusters, seed
-    )
-    # 1 - after / before = (before - after) / before, on TFS
-    closed = ratio_of_means(
-        np.where(sfs, 0.0, after - first), np.where(sfs, 0.0, other - first), clusters, seed
-    )
+    advantage, deficit = np.where(sfs, first - other, 0.0), np.where(sfs, 0.0, other - first)
+    kept = closed = None
+    if advantage.sum() > 0:
+        kept = ratio_of_means(np.where(sfs, after - other, 0.0), advantage, clusters, seed)
+    if deficit.sum() > 0:  # 1 - after / before = (before - after) / before, on TFS
+        closed = ratio_of_means(np.where(sfs, 0.0, after - first), deficit, clusters, seed)
     return Recovery(kept, closed)
 
 

@@ -37,6 +37,26 @@ def evaluate(
         int | None, typer.Option(help="Longest answer; by default the task's own.")
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Prompts at once.")] = 32,
+    samples: Annotated[
+        int,
+        typer.Option(
+            help="Programs written to each problem of a code task; more than one are drawn at "
+            "--temperature."
+        ),
+    ] = 1,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Of programs that are drawn; by default one is greedy and several are drawn at 0.8."
+        ),
+    ] = None,
+    unsafe: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe",
+            help="Run programs of code tasks without protection where there is no sandbox.",
+        ),
+    ] = False,
     judge: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,6 +84,9 @@ def evaluate(
     Open tasks (alpaca_eval, evol_instruct, ultrafeedback) have no right answers: two models'
     answers are compared by a judge, in both orders.
 
+    Code tasks (humaneval, mbpp, mbpp_sanitized) run the programs that a model writes, in a sandbox;
+    --samples 10 gives pass@1 to pass@10.
+
     OUTPUT/eval.json has every figure, TASK.parquet a row for each item. Interrupted, the same
     command goes on where it was.
     """
@@ -88,6 +111,9 @@ def evaluate(
             chat=chat,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
+            samples=samples,
+            temperature=temperature,
+            unsafe=unsafe,
         )
         words = [word.strip() for word in tasks.split(",") if word.strip()]
         show_evaluated(run_tasks(models, words, folder, wish, judge or []), folder)

@@ -42,7 +42,12 @@ def _scores(tasks: Mapping[str, Any], several: bool) -> Table:
                 words.percent((figures.get("truncation_rate") or {}).get("value")),
             )
             for other, figure in figures.items():
-                shown_above = accuracy is not None and other == found["main"]
+                shown_above = (
+                    accuracy is not None
+                    and other == found["main"]
+                    and figure is not None
+                    and figure["value"] == accuracy["value"]
+                )
                 if other not in _ALWAYS and not shown_above and figure is not None:
                     shown = words.decimal(figure["value"])
                     interval = words.span(figure["low"], figure["high"], words.decimal)

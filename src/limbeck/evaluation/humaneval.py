@@ -22,6 +22,11 @@ def cut(completion: str) -> str:
     return completion[: min(ends, default=len(completion))]
 
 
+def names(row: Mapping[str, str]) -> list[str]:
+    """What the row's tests use of a program."""
+    return [row["entry_point"]]
+
+
 def run(
     row: Mapping[str, str],
     completion: str,
@@ -36,18 +41,18 @@ def run(
 
     Args:
         row: A row of the data set.
-        completion: What follows the prompt, already `cut` where a model wrote it.
+        completion: What follows the prompt, already `cut` where a model wrote it: the function's
+            body, or the whole function once more.
         limits: See `run_python`.
         unsafe: See `run_python`.
 
     Raises:
         RequestError: This machine has no sandbox, and ``unsafe`` is not set.
     """
-    entry = row["entry_point"]
     return run_python(
         row["prompt"] + completion,
-        f"{row['test']}\ncheck({entry})\n",
-        names=[entry],
+        f"{row['test']}\ncheck({row['entry_point']})\n",
+        names=names(row),
         setup=row["prompt"],  # complete by itself: a docstring is a body
         limits=limits,
         unsafe=unsafe,

@@ -25,6 +25,14 @@ def cut(completion: str) -> str:
     return completion[: min(ends, default=len(completion))]
 
 
+def names(row: Mapping[str, Any]) -> list[str]:
+    """What the row's tests use of a program: functions and classes of the reference's top level."""
+    top = ast.parse(row["code"]).body
+    defined = {n.name for n in top if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    used = {n.id for n in ast.walk(ast.parse(_tests(row))) if isinstance(n, ast.Name)}
+    return sorted(defined & used)
+
+
 def run(
     row: Mapping[str, Any],
     code: str,
@@ -34,8 +42,7 @@ def run(
 ) -> Outcome:
     """Whether a program passes all of the row's tests.
 
-    What the tests use of the program is what the reference defines at its top level: its
-    functions and classes. What it imports, they import themselves.
+    They get the program's `names`. What the reference imports, they import themselves.
 
     Args:
         row: A row of the data set.
@@ -46,16 +53,17 @@ def run(
     Raises:
         RequestError: This machine has no sandbox, and ``unsafe`` is not set.
     """
-    tests = "\n".join([row.get("test_setup_code", ""), *row["test_list"]])
     top = ast.parse(row["code"]).body
-    defined = {n.name for n in top if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    used = {n.id for n in ast.walk(ast.parse(tests)) if isinstance(n, ast.Name)}
     imports = [ast.unparse(n) for n in top if isinstance(n, ast.Import | ast.ImportFrom)]
     return run_python(
         code,
-        tests,
-        names=sorted(defined & used),
+        _tests(row),
+        names=names(row),
         setup="\n".join([*imports, *row.get("test_imports", [])]),
         limits=limits,
         unsafe=unsafe,
     )
+
+
+def _tests(row: Mapping[str, Any]) -> str:
+    return "\n".join([row.get("test_setup_code", ""), *row["test_list"]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import words
 from .facts import Results, measured, score
 from .hostile import visible
-from .tasks import main_score, write
+from .tasks import is_open, main_score, write
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
@@ -63,7 +63,7 @@ def eval_results(results: Results) -> "list[EvalResult]":
     ]
     for task, here in (results.get("tasks") or {}).items():
         key, value_of = main_score(here, "student")
-        if value_of is None:
+        if value_of is None or is_open(here):
             continue
         found.append(
             EvalResult(
@@ -83,8 +83,8 @@ def task_scores(results: Results) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for task, here in (results.get("tasks") or {}).items():
         key, found = main_score(here, "student")
-        if found is not None:
-            shown = write(key)
+        if found is not None and not is_open(here):
+            shown = write(here, key)
             interval = words.span(found.get("low"), found.get("high"), shown)
             value = shown(found["value"])
             rows.append((task, key.replace("_", " "), value, interval, words.count(here.get("n"))))

@@ -36,19 +36,24 @@ def compared(
         Column("Pair", "First model minus second model.", text=True),
         Column("Difference", "Shares in percentage points, or bits per byte (lower is better)."),
         Column("95% interval", "Where the true difference plausibly lies, by paired bootstrap."),
-        Column("p", "How often a difference this large would appear if there were none."),
+        Column(
+            "p",
+            "How often a difference this large would appear if there were none.",
+            detail=corrected,
+        ),
         Column("Corrected p", "The same, corrected for the tests that were made together."),
-        Column("Items", "Items that both models answered."),
+        Column("Items", "Items that both models answered.", detail=True),
         Column("Only first / second", "Items that only one of the two has right.", detail=True),
         Column("Test", "The paired test that gave p.", text=True, detail=True),
-        Column("Correction", "How p was corrected.", text=True, detail=True),
     )
     rows = [_row(results, prefix, row) for prefix, row in tests]
     if not corrected:
         kept = [i for i, column in enumerate(columns) if "orrect" not in column.name]
         columns = tuple(columns[i] for i in kept)
         rows = [tuple(row[i] for i in kept) for row in rows]
-    return Table(title, CAPTION, columns, tuple(rows))
+    names = dict.fromkeys(row["correction"] for _, row in tests if row.get("correction"))
+    how = f" Corrected after {words.listed([_correction(n) for n in names])}." if names else ""
+    return Table(title, CAPTION + how, columns, tuple(rows))
 
 
 def _row(results: Results, prefix: str, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -64,7 +69,6 @@ def _row(results: Results, prefix: str, row: Mapping[str, Any]) -> tuple[str, ..
         words.count(row.get("n")),
         f"{row['n10']} / {row['n01']}" if outcomes else words.DASH,
         str(row.get("test", words.DASH)),
-        _correction(str(row.get("correction") or words.DASH)),
     )
 
 

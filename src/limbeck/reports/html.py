@@ -1,11 +1,12 @@
 """The page of a run: one HTML file that opens anywhere, loads nothing and runs nothing."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from . import curves, figures, ledger, path, round_figures, rounds, words
 from .audit import not_measured
@@ -40,6 +41,7 @@ def render(results: Results, items: Sequence[Item] = ()) -> str:
     # Drawings are ours, and their texts were escaped when they were written.
     environment.filters["drawing"] = lambda picture: Markup(picture.svg)
     environment.filters["number"] = words.count
+    environment.filters["sentences"] = _sentences
     template = environment.get_template("report.html.j2")
     # A name, too, may hold half a surrogate pair, which no file can.
     return visible(template.render(_view(results, items)))
@@ -85,6 +87,13 @@ def _view(results: Results, items: Sequence[Item]) -> dict[str, Any]:
         "command": results.get("command"),
     }
     return view | {"contents": _contents(view)}
+
+
+def _sentences(text: str) -> Markup:
+    """Escaped, with every option of the command line on one line."""
+    return Markup(
+        re.sub(r"(?<!\S)--[\w-]+", r'<span class="option">\g<0></span>', str(escape(text)))
+    )
 
 
 def _contents(view: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -40,6 +40,7 @@ def data(results: Results) -> Pairs:
         ("train", "Training rows", words.count),
         ("validation", "Validation rows", words.count),
         ("test", "Test rows", words.count),
+        ("compared", "Rows compared on", words.count),
     )
     for group in ("notes", "truncation"):
         for name, number in (found.get(group) or {}).items():

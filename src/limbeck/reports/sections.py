@@ -31,12 +31,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text, and one sentence on how to read it."""
+    """A table of text, and one sentence on how to read it.
+
+    Attributes:
+        title: Its heading.
+        caption: How to read it.
+        columns: What stands in the rows.
+        rows: Texts, one for each column.
+        detail: Whether only the page, not a terminal, shows it.
+    """
 
     title: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+    detail: bool = False
 
     @property
     def wide(self) -> bool:
@@ -137,7 +146,7 @@ def training(results: Results) -> Table | None:
         Column("Eval loss", "Validation loss in nats per token at the end."),
     )
     caption = "Losses of different methods measure different things; compare shapes, not heights."
-    return Table("Training", caption, columns, tuple(rows))
+    return Table("Training", caption, columns, tuple(rows), detail=True)
 
 
 def _two(number: words.Number) -> str:

@@ -14,13 +14,13 @@ from .verdict import verdict
 
 
 def print_report(results: Results, console: Console) -> None:
-    """Print outcome, comparisons, tasks, rounds, audit and training as tables, then the verdict.
+    """Print outcome, comparisons, tasks, rounds and what matters most of the audit, then the verdict.
 
     Args:
         results: The contents of ``results.json``; sections that are missing are left out.
         console: Where to print.
     """
-    student = label(results, "student")
+    student, left = label(results, "student"), []
     for table in (
         sections.outcome(results),
         comparisons(results),
@@ -29,8 +29,12 @@ def print_report(results: Results, console: Console) -> None:
         *(table for section in audit.sections(results) for table in section.tables),
         sections.training(results),
     ):
-        if table is not None:
+        if table is not None and table.detail:
+            left.append(table.title.lower())
+        elif table is not None:
             _print(table, student, console)
+    if left:
+        console.print(Text(f"In the report besides: {'; '.join(left)}", style="dim"))
     for why in audit.not_measured(results):
         console.print(Text(f"Not measured: {why}", style="dim"))
     console.print(Text(str(results.get("verdict") or verdict(results)), style="bold"))

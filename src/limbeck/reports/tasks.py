@@ -1,6 +1,6 @@
 """Public and own tasks beside the run's test set: each arm's score on each, and paired tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import judges, words
@@ -51,9 +51,24 @@ def main_score(task: Mapping[str, Any], arm: str) -> tuple[str, Mapping[str, Any
     return name, score if score and words.known(score.get("value")) else None
 
 
-def write(metric: str) -> Any:
-    """How a figure of that name is written: shares as per cent, others as they are."""
-    return words.percent if words.is_share(metric) else words.decimal
+def write(task: Mapping[str, Any], metric: str) -> Callable[[words.Number], str]:
+    """How a figure of a task is written: shares as per cent, others as they are.
+
+    The harness and a user's own task bring figures of any name, BLEU or a length: what is above 1
+    is no share.
+    """
+    values = [_value(here, metric) for here in (task.get("metrics") or {}).values()]
+    shares = all(value is None or 0 <= value <= 1 for value in values)
+    return words.percent if words.is_share(metric) and shares else words.decimal
+
+
+def is_open(task: Mapping[str, Any]) -> bool:
+    """Whether nothing is right or wrong there: what is counted is no score."""
+    return task.get("kind") == "open"
+
+
+def _value(found: Mapping[str, Any], metric: str) -> float | None:
+    return (found.get(metric) or {}).get("value")
 
 
 def _rows(results: Results, name: str, task: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -65,10 +80,10 @@ def _rows(results: Results, name: str, task: Mapping[str, Any]) -> list[tuple[st
         main, _ = main_score(task, arm)
         rows.append(
             (
-                name,
+                f"{name}, {_words(main)}" if is_open(task) else name,
                 label(results, arm),
-                shown(here, main, write(main)),
-                interval(here, main, write(main)),
+                shown(here, main, write(task, main)),
+                interval(here, main, write(task, main)),
                 shown(here, "invalid_rate", words.percent),
                 shown(here, "truncation_rate", words.percent),
                 words.count(task.get("n")),
@@ -80,15 +95,21 @@ def _rows(results: Results, name: str, task: Mapping[str, Any]) -> list[tuple[st
     for key in others:
         if key in _RATES or key in shown_main or key == "accuracy":
             continue
+        if all(_value(here, key) == _value(here, "accuracy") for here in every.values()):
+            continue  # the same under another name
         for _, arm_label, here in of_arms(results, every):
             if here.get(key):
                 rows.append(
                     (
-                        f"{name}, {key.replace('_', ' ')}",
+                        f"{name}, {_words(key)}",
                         arm_label,
-                        shown(here, key, write(key)),
-                        interval(here, key, write(key)),
+                        shown(here, key, write(task, key)),
+                        interval(here, key, write(task, key)),
                         *[words.DASH] * 5,
                     )
                 )
     return rows
+
+
+def _words(metric: str) -> str:
+    return {"mean_length": "characters"}.get(metric, metric.replace("_", " "))

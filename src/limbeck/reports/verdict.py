@@ -84,8 +84,14 @@ def _against(results: Results, metric: Metric, over: Contrast) -> str:
 
 def _scores(results: Results, metric: Metric, a: str, b: str) -> str:
     first, second = (metric.write(score(results, arm, metric)) for arm in (a, b))
-    unit = "" if metric.higher_is_better else " bits per byte (lower is better)"
-    return f"{first} against {second}{unit}"
+    return f"{first} against {second}{_unit(results, metric)}"
+
+
+def _unit(results: Results, metric: Metric) -> str:
+    if metric.higher_is_better:
+        return ""
+    of = " of its teacher's answers" if results["evaluation"].get("read") == "teacher" else ""
+    return f" bits per byte{of} (lower is better)"
 
 
 def _effect(metric: Metric, over: Contrast) -> str:
@@ -126,6 +132,8 @@ def _own_steps(results: Results, log: Mapping[str, Any]) -> int | None:
 
 
 def _near_teacher(results: Results, metric: Metric, over: Contrast) -> str:
+    if not metric.higher_is_better and results["evaluation"].get("read") == "teacher":
+        return ""  # how well a teacher predicts itself is no aim
     teacher = score(results, "teacher", metric)
     if teacher is None:
         return "; the teacher was not scored"
@@ -170,8 +178,7 @@ def _second(results: Results, metric: Metric, over: Contrast) -> str:
 
 def _without_baseline(results: Results, metric: Metric) -> str:
     student = metric.write(score(results, "student", metric))
-    unit = "" if metric.higher_is_better else " bits per byte (lower is better)"
-    text = f"The student scores {student}{unit}"
+    text = f"The student scores {student}{_unit(results, metric)}"
     over_before = contrast(results, "student", "before", metric)
     if over_before is not None:
         before = metric.write(score(results, "before", metric))
@@ -179,8 +186,10 @@ def _without_baseline(results: Results, metric: Metric) -> str:
         if over_before.tested:
             text += f": {_effect(metric, over_before)}{_on_items(results, over_before)}"
     teacher = score(results, "teacher", metric)
-    if teacher is not None:
+    if teacher is not None and results["evaluation"].get("read") != "teacher":
         text += f"; its teacher scores {metric.write(teacher)}"
+    if "sft" in results["models"]:
+        return f"{text}. {label(results, 'sft')} could not be scored on the same text."
     if not trained(results):
         return f"{text}. No baseline was given to compare it with."
     return (

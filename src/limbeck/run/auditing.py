@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limbeck.caching.shards import checksum
 from limbeck.console import say
+from limbeck.data import load_examples
 from limbeck.errors import RequestError
 from limbeck.evaluation.audit import Losses
-from limbeck.files import writing
+from limbeck.files import digest
 from limbeck.models import parameters_of
 from limbeck.recipe import load_recipe
 from limbeck.run import results as put
 from limbeck.run.arms import peak_memory_bytes
+from limbeck.run.audit_folder import asked_in, own_folder, same_models
 from limbeck.run.distill import Run, read_run
 from limbeck.run.folder import RunFolder
 from limbeck.run.measured import Measured
@@ -58,6 +61,14 @@ class Audit:
         return {arm: place for arm, place in found.items() if place is not None}
 
     @property
+    def asked(self) -> str:
+        """A hash of what is asked, wherever the answer is put; files count by what is in them."""
+        files = [*filter(is_saved, self.places.values()), *([self.losses] if self.losses else [])]
+        return digest(
+            self.places, self.data, self.losses, tuple(self.words), *map(_bytes_of, files)
+        )
+
+    @property
     def command(self) -> str:
         """The words that do it again."""
         names = {"teacher": self.teacher, "student": self.student, "baseline": self.baseline}
@@ -88,29 +99,50 @@ def audit(wish: Audit, *, fresh: bool = False) -> Run:
             mend="name it with --baseline",
         )
     models = {arm: place for arm, place in wish.places.items() if not is_saved(place)}
-    if not models and wish.data is None:
-        return _of_files(wish)
+    if not models:
+        return _of_files(wish, fresh)
     data = wish.data if wish.data is not None else _own_data(wish.student)
     return _of_models(wish, models, data, fresh)
 
 
-def _of_files(wish: Audit) -> Run:
-    """Files that say themselves what is correct: nothing takes long, so nothing is kept to go on."""
-    if wish.words:
+def _of_files(wish: Audit, fresh: bool) -> Run:
+    """Outputs only: nothing takes long, so nothing is kept to go on."""
+    about: dict[str, Any] = {}
+    if wish.data is not None:
+        measured, about["data"] = _scored_by(wish, wish.data)
+    elif wish.words:
         raise RequestError(
             f"{wish.words[0].partition('=')[0]} is of no use to outputs that are scored already",
             where="command line",
             mend="leave it out, or give --data to score them by its answers",
         )
-    measured = as_they_stand(wish.places)
+    else:
+        measured = as_they_stand(wish.places)
     keys = measured["student"].items["key"]
     losses = None if wish.losses is None else losses_of(wish.losses, keys)
-    with writing(wish.output):
-        (wish.output / "items").mkdir(parents=True, exist_ok=True)
+    own_folder(wish.output, wish.asked, fresh)
     for arm, found in measured.items():
         found.write(wish.output / "items", arm)
-    about = {"evaluation": put.evaluation(measured, "pairs", None), "models": _named(wish, {})}
+    about |= {"evaluation": put.evaluation(measured, "pairs", None), "models": _named(wish, {})}
     return _reported(wish, measured, about, losses)
+
+
+def _scored_by(wish: Audit, data: str) -> tuple[dict[str, Measured], dict[str, Any]]:
+    """Every file scored by the answers of the data, and what the data are."""
+    opposed = Opposed(wish.places, {}, data, wish.words, wish.output)
+    useless = [key for key in opposed.request if key != "data"]
+    if useless:
+        raise RequestError(
+            f"{useless[0]} is of no use to outputs that were written already",
+            where="command line",
+            mend="leave it out; data.KEY=VALUE says how the data are read",
+        )
+    spec = opposed.data_spec
+    examples = load_examples(spec)
+    rows = examples.train if spec.test == 0 else examples.test
+    rows = sorted(rows, key=lambda e: e.key)
+    measured = {arm: scored(place, rows, examples) for arm, place in wish.places.items()}
+    return measured, {"source": spec.source, "notes": examples.notes, "compared": len(rows)}
 
 
 def _own_data(student: str) -> dict[str, Any]:
@@ -131,7 +163,7 @@ def _of_models(
     opposed = Opposed(wish.places, models, data, wish.words, wish.output)
     folder, recipe = RunFolder(wish.output), opposed.recipe
     folder.check(recipe, fresh)
-    if folder.finished and not fresh:
+    if folder.finished and not fresh and asked_in(folder.path) == wish.asked:
         say(f"this audit is finished: {folder / 'report.html'} (--fresh starts over)")
         return read_run(folder.path)
     saved = {
@@ -142,6 +174,8 @@ def _of_models(
     keys = [e.key for e in opposed.rows.examples]
     losses = None if wish.losses is None else losses_of(wish.losses, keys)
     hashes = opposed.hashes | {arm: put.hash_of(found.items) for arm, found in saved.items()}
+    if not fresh:
+        same_models(folder.path, hashes, _LABELS)
     with folder.open(recipe, hashes, fresh):
         for arm, found in saved.items():
             found.write(folder / "items", arm)
@@ -154,7 +188,12 @@ def _of_models(
         about = {
             "evaluation": put.evaluation(measured, bench.examples.kind, longest),
             "models": _named(wish, sizes),
-            "data": put.data_section(bench) | {"compared": len(opposed.rows.examples)},
+            "data": {
+                "source": recipe.data.source,
+                "compared": len(opposed.rows.examples),
+                "notes": bench.examples.notes,
+                "truncation": bench.counts[opposed.split] | {"max_length": bench.max_length},
+            },
             "seed": recipe.seed,
             "costs": {
                 "wall_seconds": folder.seconds(),
@@ -162,6 +201,11 @@ def _of_models(
             },
         }
         return _reported(wish, measured, about, losses)
+
+
+def _bytes_of(place: str) -> str:
+    path = Path(place).expanduser()
+    return checksum(path) if path.is_file() else ""
 
 
 def _named(wish: Audit, sizes: Mapping[str, int]) -> dict[str, Any]:
@@ -185,6 +229,7 @@ def _reported(
         **put.compared(measured, losses),
         "environment": put.environment(),
         "command": wish.command,
+        "asked": wish.asked,
         **about,
     }
     put.report(found, put.browsed(measured), wish.output)

@@ -6,14 +6,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from limbeck.console import say
 from limbeck.errors import RequestError
+from limbeck.evaluation.sandbox import isolation
 from limbeck.files import write_json
 from limbeck.models import device, fingerprint, load_config, load_model, load_tokenizer
 from limbeck.recipe import ModelSpec
 from limbeck.run.judges import judge_spec
 from limbeck.run.judging import judge_outputs
 from limbeck.run.paired import of_tasks
-from limbeck.run.saved import is_saved, matched
+from limbeck.run.saved import is_saved, matched, sampled
 from limbeck.run.tasks import (
     Asked,
     Examinee,
@@ -46,7 +48,8 @@ def evaluate(
         tasks: Each a name, the path of a ``.yaml`` file or ``FILE.py:NAME``; with ``=PATH`` behind
             it, on the rows of a local file instead of the hub's; or ``harness:NAME``.
         output: Folder; ``eval.json`` has the figures, ``TASK.parquet`` a row for each item, below a
-            folder for each model where there are several.
+            folder for each model where there are several; of code ``TASK.samples.parquet`` one for
+            each program.
         wish: How they are asked.
         judges: Who compares two models' answers to tasks that have no right ones; the first gives
             the result, the others tell how far it is the judge's. ``MODEL@URL``, id or folder.
@@ -62,13 +65,14 @@ def evaluate(
     tokenizers = {m: _tokenizer(m) for m in models if not is_saved(m)}
     asked = {m: asked_of(tasks, _in_conversation(tokenizers.get(m), wish), wish) for m in models}
     _check(models, tasks, asked[models[0]], specs)
-    files = {m: matched(m, asked[m][0]) for m in models if is_saved(m)}
+    _check_code(asked[models[0]], wish)
+    files = {m: _saved(m, asked[m][0]) for m in models if is_saved(m)}
     found: dict[str, dict[str, Outcome]] = {}
     for place, name in names.items():
         folder = output if len(models) == 1 else output / name
         if place in files:
             task = asked[place][0]
-            found[name] = {task.task.name: kept(task, files[place], folder)}
+            found[name] = {task.task.name: kept(task, files[place], folder, unsafe=wish.unsafe)}
         else:
             examinee = open_examinee(ModelSpec(model=place), tokenizers[place])
             found[name] = put_to(examinee, asked[place], folder, wish)
@@ -116,6 +120,10 @@ def judged(
     return judge_outputs(
         questions, said[a], said[b], judges, folder, names=(a, b), batch_size=size, seed=seed
     )
+
+
+def _saved(place: str, asked: Asked) -> list[Any]:
+    return (sampled if asked.task.kind == "code" else matched)(place, asked)
 
 
 def _names(models: Sequence[str]) -> dict[str, str]:
@@ -168,4 +176,19 @@ def _check(
             "a judge is of no use to tasks that have right answers",
             where="--judge",
             mend="leave it out, or ask an open task: alpaca_eval, evol_instruct, ultrafeedback",
+        )
+
+
+def _check_code(asked: Sequence[Asked], wish: Wish) -> None:
+    if not any(a.task.kind == "code" for a in asked):
+        if wish.samples > 1 or wish.temperature is not None:
+            raise RequestError(
+                "several answers are drawn to code tasks only, and there is none",
+                where="--samples, --temperature",
+                mend="leave them out, or ask a code task: humaneval, mbpp, mbpp_sanitized",
+            )
+    elif isolation(unsafe=wish.unsafe) == "none":
+        say(
+            "[bold yellow]warning:[/] programs that models wrote run on this machine without a "
+            "sandbox: they can read and change what you can"
         )

@@ -21,7 +21,7 @@ from limbeck.run.shared import Shared
 
 SCHEMA = "limbeck.manifest/1"
 ANSWERS = "answers.sqlite"
-_FREE = {"output", *(f"teacher.{key}" for key in ModelSpec.ASKING)}
+_FREE = {"output", "evaluate.judges", *(f"teacher.{key}" for key in ModelSpec.ASKING)}
 """Keys that may change between two starts of a run: they change nothing in its results."""
 
 

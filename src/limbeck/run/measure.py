@@ -1,6 +1,6 @@
 """Every model of a run on the same held-out rows, item by item."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -36,6 +36,15 @@ class HeldOut:
     examples: list[Example]
     own: list[Sequence]
     teachers: list[Sequence]
+
+    def among(self, kept: Collection[int], limit: int) -> "HeldOut":
+        """The first of the rows whose example, by its place in the split, is one of these."""
+        at = [i for i, s in enumerate(self.own) if s.example in kept][:limit]
+        return HeldOut(
+            [self.examples[i] for i in at],
+            [self.own[i] for i in at],
+            [self.teachers[i] for i in at],
+        )
 
 
 def held_out(bench: Bench, split: str = "test", limit: int | None = None) -> HeldOut:
@@ -127,6 +136,8 @@ class Measuring:
                 "nats": read.nats.tolist(),
                 "nats_tokens": read.tokens.tolist(),
                 "bytes": read.bytes.tolist(),
+                # A text that was not cut ends with an end-of-sequence id.
+                "whole": [bool({*s.completion[-1:]} & side.ends) for s in reading],
                 "read": [_AUTHORS[s.author] for s in reading],
             }
         found = {}

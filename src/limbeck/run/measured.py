@@ -20,8 +20,8 @@ class Measured:
 
     Attributes:
         items: Column name to values, an entry a row: ``key, prompt, answer, output, extracted,
-            correct, finished, tokens, nats, nats_tokens, bytes``. Absent where it could not be
-            measured; ``document`` where rows are not independent.
+            correct, finished, tokens, nats, nats_tokens, bytes, whole``. Absent where it could not
+            be measured; ``document`` where rows are not independent.
         samples: Further answers, an entry a draw: ``item`` (the place of the row), ``text,
             extracted, correct``. Empty where none were drawn.
         positions: The model beside the teacher at each token of a text: ``data`` (the rows'
@@ -41,25 +41,35 @@ class Measured:
         """For an audit; None where rows have no right answers."""
         if "correct" not in self.items:
             return None
-        items, nats, tokens = self.items, self.array("nats"), self.array("nats_tokens")
+        items, nats = self.items, self.array("nats")
         rows = range(len(items["key"]))
-        gold = items["answer"]
+        # Right answers to an item are the same answer, however they are written.
+        gold = [
+            f"what is right of {key}" if answer is None else answer
+            for key, answer in zip(items["key"], items["answer"], strict=True)
+        ]
         drawn: dict[int, list[Sample]] = {}
         for item, text, said, right in zip(
             *(self.samples.get(name, []) for name in ("item", "text", "extracted", "correct")),
             strict=True,
         ):
-            drawn.setdefault(item, []).append(Sample(text, _same(said, right, gold[item]), right))
+            answer = gold[item] if right else said
+            drawn.setdefault(item, []).append(Sample(text, answer, right))
         # What stands in for completions that rows do not have tells of no right answer.
-        known = nats is not None and tokens is not None and items.get("read", ["data"])[0] == "data"
+        known = items.get("read", ["data"])[0] == "data"
         return Answers(
             tuple(items["output"]),
-            tuple(_same(items["extracted"][i], items["correct"][i], gold[i]) for i in rows),
+            tuple(gold[i] if items["correct"][i] else items["extracted"][i] for i in rows),
             np.array(items["correct"], dtype=bool),
-            tuple(items["document"]) if "document" in items else None,
-            nats / tokens if known and nats is not None and tokens is not None else None,
+            tuple(items["document"]) if self._share_documents else None,
+            nats if known else None,
             {item: tuple(several) for item, several in drawn.items()} or None,
         )
+
+    @property
+    def _share_documents(self) -> bool:
+        documents = self.items.get("document", [])
+        return len(set(documents)) < len(documents)
 
     def write(self, folder: Path, name: str) -> None:
         """Keep it below a folder; the rows' file comes last, and says that all is there."""
@@ -92,11 +102,14 @@ class Measured:
         )
 
 
-def _same(extracted: str | None, correct: bool, gold: str | None) -> str | None:
-    """Right answers are the same answer, however they are written."""
-    return gold if correct and gold is not None else extracted
-
-
 def _write(path: Path, columns: dict[str, list[Any]]) -> None:
+    kept = {name: [_writable(value) for value in values] for name, values in columns.items()}
     with new_file(path) as partial:
-        pq.write_table(pa.table(columns), partial)
+        pq.write_table(pa.table(kept), partial)
+
+
+def _writable(value: Any) -> Any:
+    """Half a surrogate pair has no bytes in UTF-8; it is kept as its number."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()

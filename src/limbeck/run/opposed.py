@@ -1,12 +1,16 @@
 """The models of an audit: each as the student of a recipe that trains nothing."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from limbeck.bench import Bench, open_bench
+from pydantic import ValidationError
+
+from limbeck.bench import Bench, Split, open_bench
+from limbeck.console import say
 from limbeck.data import DataSpec, Examples
 from limbeck.engines import Engine
 from limbeck.engines.special_tokens import pad_id
@@ -14,6 +18,7 @@ from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import RequestError
 from limbeck.models import device, load_model
 from limbeck.recipe import Recipe, nearest, override, parse_recipe
+from limbeck.recipe.wording import explain
 from limbeck.run.folder import RunFolder
 from limbeck.run.measure import HeldOut, Measuring, held_out
 from limbeck.run.measured import Measured
@@ -29,7 +34,8 @@ class Opposed:
 
     Attributes:
         places: Every arm and where it is; ``teacher`` among them.
-        models: Those that are models, and no files of outputs; at least one.
+        models: Those that are models, and no files of outputs; where there is none, only `data_spec`
+            is known.
         data: What they are asked: a source, all rows of which are compared on unless the words
             name test rows; or a recipe's section, with the test rows that it has.
         words: ``KEY=VALUE`` for a recipe's sections.
@@ -68,9 +74,32 @@ class Opposed:
         return found
 
     @cached_property
+    def data_spec(self) -> DataSpec:
+        """What is asked, as a recipe's section; all rows of a source are test rows.
+
+        Raises:
+            RequestError: The section is wrong.
+        """
+        data = self.request["data"]
+        data = dict(data) if isinstance(data, dict) else {"source": data}
+        try:
+            spec = DataSpec(**data)
+            if isinstance(self.data, str) and spec.origin != "task" and "test" not in data:
+                spec = DataSpec(**data, validation=0, test=0)
+        except ValidationError as error:
+            raise explain(error, "limbeck audit", DataSpec, "data") from None
+        return spec
+
+    @cached_property
     def benches(self) -> dict[str, Bench]:
         """Each model's prompts as it reads them, with the teacher at its side where there is one."""
-        return {arm: open_bench(self._recipe(arm)) for arm in self.models}
+        found = {arm: open_bench(self._recipe(arm)) for arm in self.models}
+        # All read as far as the model with the shortest context: no other text is the same text.
+        least = min(bench.max_length for bench in found.values())
+        return {
+            arm: bench if bench.max_length == least else open_bench(self._recipe(arm, least))
+            for arm, bench in found.items()
+        }
 
     @property
     def first(self) -> Bench:
@@ -87,10 +116,15 @@ class Opposed:
         """The data's rows."""
         return self.first.examples
 
-    @cached_property
+    @property
+    def split(self) -> Split:
+        """Which rows are compared on: all of a source, or those that were held out."""
+        return "train" if self.data_spec.test == 0 else "test"
+
+    @property
     def rows(self) -> HeldOut:
         """Those that are compared on: every model can read them."""
-        return self._rows(self.first)
+        return self._rows[self.first]
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -100,7 +134,7 @@ class Opposed:
 
     def measuring(self, folder: RunFolder, bench: Bench) -> Measuring:
         """Measures a model on the rows."""
-        return Measuring(folder, bench, self._rows(bench), lambda: self._teacher_engine)
+        return Measuring(folder, bench, self._rows[bench], lambda: self._teacher_engine)
 
     def measure(self, folder: RunFolder, arm: str) -> Measured:
         """One of the models."""
@@ -131,13 +165,12 @@ class Opposed:
         bench = self.benches[arm]
         return load_model(bench.recipe.student, arm, bench.student.tokenizer, 0, "auto")
 
-    def _recipe(self, arm: str) -> Recipe:
+    def _recipe(self, arm: str, max_length: int | None = None) -> Recipe:
         request = self.request
         taught = arm != "teacher" and "teacher" in self.models
-        data = request["data"]
-        data = dict(data) if isinstance(data, dict) else {"source": data}
-        if isinstance(self.data, str) and DataSpec(**data).origin != "task" and "test" not in data:
-            data |= {"validation": 0, "test": 0}  # every row is compared on
+        data = self.data_spec.model_dump(exclude_unset=True)
+        if max_length is not None:
+            data |= {"max_length": max_length}
         found: dict[str, Any] = {
             "student": request[arm],
             "data": data,
@@ -157,13 +190,21 @@ class Opposed:
             )
         return recipe
 
-    def _rows(self, bench: Bench) -> HeldOut:
-        everything = bench.recipe.data.test == 0
-        rows = held_out(bench, "train" if everything else "test")
-        if not rows.examples:
+    @cached_property
+    def _rows(self) -> dict[Bench, HeldOut]:
+        """The rows of each model: the same for all, those that every one can read."""
+        evaluate, split = self.recipe.evaluate, self.split
+        found = {b: held_out(b, split, limit=sys.maxsize) for b in self.benches.values()}
+        kept = set.intersection(*({s.example for s in rows.own} for rows in found.values()))
+        if not kept:
             raise RequestError(
                 "there is no row to compare on",
                 where="data",
                 mend="give data with test rows, or a file: all of its rows are compared on",
             )
-        return rows
+        given = len(getattr(self.examples, split))
+        if len(kept) < given:
+            say(f"{given - len(kept):,} of {given:,} rows are too long for a model, and left out")
+        all_wanted = split == "train" and "max_items" not in evaluate.model_fields_set
+        limit = sys.maxsize if all_wanted else evaluate.max_items
+        return {bench: rows.among(kept, limit) for bench, rows in found.items()}

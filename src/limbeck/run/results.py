@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from limbeck.analysis import (
     Comparison,
+    clustered_difference,
+    clustered_mean,
     corrected,
     mcnemar,
     minimum_detectable,
@@ -26,6 +26,7 @@ from limbeck.data import Kind
 from limbeck.evaluation.audit import Losses, audit, overlaps
 from limbeck.files import digest, write_json
 from limbeck.reports import verdict, write_model_card, write_report
+from limbeck.run.bits import Bits, bits, reservations
 from limbeck.run.measured import Measured
 
 SCHEMA = "limbeck.results/2"
@@ -48,13 +49,15 @@ def evaluation(
         max_new_tokens: Longest answer; None where none were written, or nobody knows.
     """
     items = len(next(iter(measured.values())).items["key"])
-    metrics = {arm: scores(m) for arm, m in measured.items()}
-    return {
+    read, documents = bits(measured), _documents(measured)
+    found = {
         "items": items,
         "kind": kind,
         "max_new_tokens": max_new_tokens,
-        "metrics": metrics,
+        "metrics": {arm: _scores(arm, m, read, documents) for arm, m in measured.items()},
     }
+    texts = next((m.items["read"] for m in measured.values() if "read" in m.items), None)
+    return found if texts is None else found | {"read": texts[0]}
 
 
 def compared(measured: dict[str, Measured], losses: Losses | None = None) -> dict[str, Any]:
@@ -70,10 +73,13 @@ def compared(measured: dict[str, Measured], losses: Losses | None = None) -> dic
 def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
     """Pairs of models on the same items: exact McNemar, and a paired bootstrap of bits per byte.
 
-    p is corrected over all pairs of one metric, after Holm.
+    Where items share documents, these are resampled instead of McNemar's test. p is corrected over
+    all pairs of one metric, after Holm.
     """
     right: dict[str, Comparison] = {}
-    bits: dict[str, Comparison] = {}
+    needed: dict[str, Comparison] = {}
+    read, documents = bits(measured), _documents(measured)
+    own_text = any("teacher" in m.items.get("read", []) for m in measured.values())
     for a, b in PAIRS:
         if a not in measured or b not in measured:
             continue
@@ -81,13 +87,17 @@ def comparisons(measured: dict[str, Measured]) -> list[dict[str, Any]]:
         if (own := one.array("correct")) is not None and (
             rival := other.array("correct")
         ) is not None:
-            right[f"{a} {b}"] = mcnemar(own, rival)
-        own_bits, rival_bits = _bits(one), _bits(other)
-        if own_bits is not None and rival_bits is not None:
-            size = one.array("bytes")
-            assert size is not None
-            bits[f"{a} {b}"] = paired_ratio_bootstrap(own_bits, rival_bits, size)
-    families = {"accuracy": corrected(right), "bits_per_byte": corrected(bits)}
+            right[f"{a} {b}"] = (
+                mcnemar(own, rival)
+                if documents is None
+                else clustered_difference(own, rival, documents)
+            )
+        # Of its own answers a teacher needs the fewest bits: that compares nothing.
+        if own_text and "teacher" in (a, b):
+            continue
+        if read is not None and {a, b} <= read.of.keys():
+            needed[f"{a} {b}"] = paired_ratio_bootstrap(read.of[a], read.of[b], read.bytes)
+    families = {"accuracy": corrected(right), "bits_per_byte": corrected(needed)}
     return [
         {"a": a, "b": b, "metric": metric, **families[metric][f"{a} {b}"].as_dict()}
         for a, b in PAIRS
@@ -106,16 +116,18 @@ def recovered(measured: dict[str, Measured]) -> dict[str, Any] | None:
     student, sft, teacher = columns
     if student is None or sft is None or teacher is None or teacher.mean() <= sft.mean():
         return None
-    share = ratio_of_means(student - sft, teacher - sft)
+    share = ratio_of_means(student - sft, teacher - sft, _documents(measured))
     return None if share is None else {"metric": "accuracy", **share.as_dict()}
 
 
 def detectable(measured: dict[str, Measured]) -> dict[str, Any] | None:
-    """The smallest difference between student and SFT that so many items can show."""
+    """The smallest difference between student and SFT that so many independent items can show."""
     student, sft = (
         m.array("correct") if (m := measured.get(a)) else None for a in ("student", "sft")
     )
-    if student is None or sft is None or not (discordance := float((student != sft).mean())):
+    if student is None or sft is None or _documents(measured) is not None:
+        return None
+    if not (discordance := float((student != sft).mean())):
         return None
     return dataclasses.asdict(minimum_detectable(len(student), discordance))
 
@@ -124,7 +136,10 @@ def audited(measured: dict[str, Measured], losses: Losses | None = None) -> dict
     """How closely each model follows the teacher, and in what: see `limbeck.evaluation.audit`."""
     arms = {arm: a for arm, m in measured.items() if (a := m.answers) is not None}
     tables = {arm: m.positions for arm, m in measured.items() if m.positions}
-    return audit(arms, tables, losses)
+    if said := reservations(measured):  # of other texts than these, losses part nothing
+        arms = {arm: dataclasses.replace(a, losses=None) for arm, a in arms.items()}
+    found = audit(arms, tables, losses)
+    return found | {"not_measured": [*found["not_measured"], *said]}
 
 
 def browsed(measured: dict[str, Measured]) -> list[dict[str, Any]]:
@@ -228,22 +243,27 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def scores(m: Measured) -> dict[str, Any]:
-    """One model's figures with their intervals."""
-    found: dict[str, Any] = {}
+def _scores(
+    arm: str, m: Measured, read: Bits | None, documents: list[str] | None
+) -> dict[str, Any]:
+    scores: dict[str, Any] = {}
     if (right := m.array("correct")) is not None:
-        found["accuracy"] = proportion(right).as_dict()
+        share = proportion(right) if documents is None else clustered_mean(right, documents)
+        scores["accuracy"] = share.as_dict()
         if (finished := m.array("finished")) is not None:
-            found["truncated"] = float(1 - finished.mean())
-        found["invalid"] = sum(x is None for x in m.items["extracted"]) / len(right)
-    if (bits := _bits(m)) is not None:
-        size, tokens, nats = m.array("bytes"), m.array("nats_tokens"), m.array("nats")
-        assert size is not None and tokens is not None and nats is not None
-        found["bits_per_byte"] = ratio_of_sums(bits, size).as_dict()
-        found["perplexity"] = float(math.exp(min(700.0, nats.sum() / tokens.sum())))
-    return found
+            scores["truncated"] = float(1 - finished.mean())
+        scores["invalid"] = sum(x is None for x in m.items["extracted"]) / len(right)
+    if read is not None and arm in read.of:
+        needed, tokens = read.of[arm], read.tokens[arm].sum()
+        scores["bits_per_byte"] = ratio_of_sums(needed, read.bytes).as_dict()
+        if tokens:
+            nats = float(needed.sum()) * math.log(2) / tokens
+            scores["perplexity"] = math.exp(min(700.0, nats))
+    return scores
 
 
-def _bits(m: Measured) -> np.ndarray | None:
-    nats = m.array("nats") if "bytes" in m.items else None
-    return None if nats is None else nats / math.log(2)
+def _documents(measured: dict[str, Measured]) -> list[str] | None:
+    """What items share that are not independent; None where they are."""
+    known = (m.items["document"] for m in measured.values() if "document" in m.items)
+    found = next(known, None)
+    return found if found is not None and len(set(found)) < len(found) else None

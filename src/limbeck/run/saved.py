@@ -105,15 +105,47 @@ def matched(place: str, asked: Asked) -> list[tuple[str, bool]]:
     Raises:
         RequestError: An item has no output, or has two.
     """
+    ids, names, rows = _of_items(place, asked)
+    at = _aligned(ids, names, asked.task.name, place)
+    return [_output(rows[i]) for i in at]
+
+
+def sampled(place: str, asked: Asked) -> list[list[tuple[str, bool]]]:
+    """The same of a task of code, to whose problems a file may hold several programs each.
+
+    Raises:
+        RequestError: A problem has no program, or more of them than another.
+    """
+    ids, names, rows = _of_items(place, asked)
+    _aligned(ids, list(dict.fromkeys(names)), asked.task.name, place)
+    found: dict[str, list[tuple[str, bool]]] = {name: [] for name in ids}
+    for name, row in zip(names, rows, strict=True):
+        found[name].append(_output(row))
+    fewest, most = (of(ids, key=lambda name: len(found[name])) for of in (min, max))
+    if len(found[fewest]) < len(found[most]):
+        raise RequestError(
+            f"{most} has {len(found[most])} programs, and {fewest} has {len(found[fewest])}",
+            where=place,
+            mend="save as many programs to one problem as to another",
+        )
+    return [found[name] for name in ids]
+
+
+def _of_items(place: str, asked: Asked) -> tuple[list[str], list[str], list[Mapping[str, Any]]]:
+    """Names of a task's items; the rows of a file that are of them, and these rows' items."""
     rows = read_saved(place)
     by_id = all("id" in row for row in rows)
     ids = [item.id if by_id else _squeezed(_asked_words(item)) for item in asked.items]
     names = [str(row["id"]) if by_id else _squeezed(str(row.get("prompt", ""))) for row in rows]
     known = set(ids)
     kept = [i for i, name in enumerate(names) if name in known]
-    at = _aligned(ids, [names[i] for i in kept], asked.task.name, place)
-    chosen = [rows[kept[i]] for i in at]
-    return [(str(row["output"]), bool(row.get("truncated", False))) for row in chosen]
+    return ids, [names[i] for i in kept], [rows[i] for i in kept]
+
+
+def _output(row: Mapping[str, Any]) -> tuple[str, bool]:
+    # JSON can spell half a surrogate pair, which no table can hold.
+    text = str(row["output"]).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text, bool(row.get("truncated", False))
 
 
 def _asked_words(item: Item) -> str:
@@ -190,7 +222,7 @@ def as_they_stand(places: Mapping[str, str]) -> dict[str, Measured]:
 
 def _columns(rows: list[Mapping[str, Any]], ids: list[str], place: str) -> dict[str, list[Any]]:
     for number, row in enumerate(rows, 1):
-        if not isinstance(row.get("correct"), bool | int):
+        if _truth(row.get("correct")) is None:
             raise RequestError(
                 "a row does not say whether its output is correct",
                 where=f"{place}, {ids[number - 1]}",
@@ -207,7 +239,7 @@ def _columns(rows: list[Mapping[str, Any]], ids: list[str], place: str) -> dict[
             _text(row["extracted"]) if "extracted" in row else " ".join(text.split()) or None
             for row, text in zip(rows, texts, strict=True)
         ],
-        "correct": [bool(row["correct"]) for row in rows],
+        "correct": [_truth(row["correct"]) is True for row in rows],
         **_optional(rows),
     }
 
@@ -225,6 +257,12 @@ def _optional(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         found["nats"] = [float(row["nats"]) for row in rows]
         found["nats_tokens"] = [int(row["nats_tokens"]) for row in rows]
     return found
+
+
+def _truth(value: Any) -> bool | None:
+    """A mark as files hold it: CSV knows texts only."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    return known.get(str(value).strip().lower().removesuffix(".0"))
 
 
 def _text(value: Any) -> str | None:

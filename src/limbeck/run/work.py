@@ -95,7 +95,8 @@ def work(
     chosen_by = None
     if recipe.evaluate.validation:
         validation = Measuring(folder, bench, held_out(bench, "validation"), lambda: teacher.engine)
-        chosen_by = put.scores(comparing.on(validation).validated(student))
+        rows = {"student": comparing.on(validation).validated(student)}
+        chosen_by = put.evaluation(rows, bench.examples.kind, None)["metrics"]["student"]
     tasks = folder.once("tasks", lambda: Benchmarked(comparing).run(arms))
 
     seconds = folder.seconds()

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +68,11 @@ class NoisyTeacher(ModelTeacher):
         """See `ModelTeacher`."""
         return Noisy(self.teacher(batch, where), self._seeds(batch, where), self.sigma)
 
-    def active(self) -> AbstractContextManager[nn.Module]:
+    @contextmanager
+    def active(self) -> Iterator[nn.Module]:
         """See `ModelTeacher.active`: what it writes is not disturbed."""
-        return self.teacher.active()
+        with self.teacher.active() as model:
+            yield model
 
     def _seeds(self, batch: Mapping[str, Any], where: Tensor) -> Tensor:
         """A number for each marked position: of the text before it, without padding."""

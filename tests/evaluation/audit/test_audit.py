@@ -7,6 +7,7 @@ import pytest
 
 from limbeck.evaluation.audit import Answers, Sample, audit, overlaps, prospect
 from limbeck.evaluation.audit.answers import excess_agreement
+from limbeck.evaluation.audit.samples import words_of
 from limbeck.evaluation.positions import Positions
 
 N = 200
@@ -126,6 +127,29 @@ def test_a_model_that_says_the_same_again_and_again():
     assert found["teacher"]["pass_at_k"] == {"1": 0.25, "2": 0.5, "4": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("3+14=17.", ["3", "+", "14", "=", "17", "."]),
+        ("naïve, isn't", ["naïve", ",", "isn", "'", "t"]),
+        ("気管支", ["気", "管", "支"]),
+        (" \n", []),
+    ],
+)
+def test_texts_without_spaces_have_words(text, words):
+    assert list(words_of(text)) == words
+
+
+def test_unequal_numbers_of_draws():
+    """Of the smaller number is spoken, and of the items that both have."""
+    its = {0: draws(["a", "b", "c"], [1, 0, 0]), 1: draws(["a", "a"], [1, 1])}
+    own = {1: draws(["a"], [1]), 2: draws(["z"], [0])}
+    arms = {"teacher": answers([1] * 3, samples=its), "student": answers([1] * 3, samples=own)}
+    found = audit(arms, {})
+    assert set(found["diversity"]["teacher"]["pass_at_k"]) == {"1", "2"}
+    assert found["ceiling"]["student"]["ceiling"]["n"] == 1
+
+
 def test_the_ceiling_is_the_teachers_agreement_with_itself():
     its = {i: draws([f"a{i}", f"a{i}" if i < 3 else "b"], [1, 1]) for i in range(4)}
     own = {i: draws([f"a{i}", "z"], [1, 0]) for i in range(4)}
@@ -138,8 +162,9 @@ def test_the_ceiling_is_the_teachers_agreement_with_itself():
 @pytest.mark.parametrize(
     ("teacher", "student", "words"),
     [
-        ([1, 1, 0, 0], [1, 0, 1, 0], "no worse than its teacher"),
-        ([1, 1, 1, 0], [0, 0, 0, 1], "repairs 67%"),
+        ([1, 1, 0, 0], [1, 0, 1, 0], "no lower than its teacher"),
+        ([1, 1, 1, 0], [0, 0, 0, 1], "more than 66.7%"),
+        ([1, 1, 1, 0], [1, 0, 0, 0], "at best draw level"),
         ([1, 0], [1, 0], "nothing to teach|anything to teach"),
     ],
 )

@@ -44,7 +44,11 @@ def audit(
     elif not found["calibration"]:
         missing.append("calibration: it needs text that neither model wrote, rows with completions")
     if "teacher" not in arms:
-        missing.append("answers: the teacher's are not known")
+        missing.append(
+            "answers: the teacher's are not known"
+            if arms
+            else "answers: the rows have no right ones"
+        )
         return _filled({**found, "not_measured": missing})
     teacher = arms["teacher"]
     others = {arm: answers for arm, answers in arms.items() if arm != "teacher"}

@@ -1,6 +1,6 @@
 """What several models answered to the same items, and how alike it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,7 +48,8 @@ class Answers:
         extracted: The answers read out of them, so that equal answers are equal; None for none.
         correct: Whether each is right.
         documents: What items share that are not independent; None where they share nothing.
-        losses: Nats a token of the right completion; None where that is not known.
+        losses: Nats of the whole right completion, which compare across tokenizers; None where they
+            are not known.
         samples: Further answers to some of the items, by the place of the item.
     """
 
@@ -67,9 +68,8 @@ class Answers:
 
 def agreement(teacher: Answers, other: Answers) -> dict[str, Any]:
     """Same answers, beyond chance, and who is right where they differ."""
-    return answer_agreement(
-        teacher.extracted, other.extracted, teacher.correct, other.correct
-    ).as_dict()
+    found = answer_agreement(teacher.extracted, other.extracted, teacher.correct, other.correct)
+    return found.as_dict() | {"same": _share(_same(teacher, other), other.documents)}
 
 
 def excess_agreement(teacher: Answers, other: Answers) -> Estimate:
@@ -83,9 +83,7 @@ def excess_agreement(teacher: Answers, other: Answers) -> Estimate:
 
     The interval is that of the linearised statistic, over documents.
     """
-    same = np.array(
-        [a is not None and a == b for a, b in zip(teacher.extracted, other.extracted, strict=True)]
-    )
+    same = _same(teacher, other)
     t, s = teacher.correct.astype(float), other.correct.astype(float)
     mean_t, mean_s = t.mean(), s.mean()
     chance = _coincidence(teacher, other)
@@ -116,7 +114,8 @@ def reasoning(teacher: Answers, other: Answers) -> dict[str, Any] | None:
     ):
         found[name] = clustered_mean(values, clusters).as_dict()
     if right.any():
-        found["unfaithful"] = proportion(jaccard[right] < UNFAITHFUL).as_dict()
+        documents = None if clusters is None else [clusters[i] for i in np.flatnonzero(right)]
+        found["unfaithful"] = _share(jaccard[right] < UNFAITHFUL, documents)
     return found
 
 
@@ -126,6 +125,18 @@ def overlaps(teacher: Answers, other: Answers) -> list[float | None]:
         equation_jaccard(t, s) if t.equations else None
         for t, s in zip(teacher.steps, other.steps, strict=True)
     ]
+
+
+def _same(teacher: Answers, other: Answers) -> NDArray[np.bool_]:
+    pairs = zip(teacher.extracted, other.extracted, strict=True)
+    return np.array([a is not None and a == b for a, b in pairs])
+
+
+def _share(outcomes: NDArray[np.bool_], documents: Sequence[str] | None) -> dict[str, Any]:
+    """With Wilson's interval where items are independent, else one that resamples documents."""
+    if documents is None:
+        return proportion(outcomes).as_dict()
+    return clustered_mean(outcomes, documents).as_dict()
 
 
 def _coincidence(teacher: Answers, other: Answers) -> float:

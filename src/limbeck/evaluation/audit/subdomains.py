@@ -76,14 +76,14 @@ def prospect(teacher: Answers, baseline: Answers) -> str:
     )
     if behind == 0:
         return f"{said} There is no item on which this teacher has anything to teach."
+    if ahead == 0:
+        return f"{said} By imitating this teacher it can at best draw level with it."
     if ahead >= behind:
-        return (
-            f"{said} The student is no worse than its teacher already: what it can lose is its own."
-        )
+        return f"{said} It scores no lower than its teacher already: by imitation it can lose that."
     needed = 100 * (1 - ahead / behind)
     return (
-        f"{said} A student that keeps all it knew better passes its teacher once it repairs "
-        f"{needed:.0f}% of the rest; one that forgets it all cannot, however well it imitates."
+        f"{said} A student that keeps all it knew better passes its teacher once it has more than "
+        f"{needed:.1f}% of the latter right; one that loses it all to imitation can at best draw level."
     )
 
 

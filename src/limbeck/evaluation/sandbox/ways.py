@@ -33,7 +33,8 @@ def isolation(*, unsafe: bool = False) -> Isolation:
         where="; ".join(reasons),
         mend="install bubblewrap (package `bubblewrap`), allow user namespaces (sysctl "
         "kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0), or, only in a "
-        "machine of no value, run them without protection (unsafe=True)",
+        "machine of no value, run them without protection (limbeck eval --unsafe; in Python "
+        "unsafe=True)",
     )
 
 

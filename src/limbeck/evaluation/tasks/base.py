@@ -6,12 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from limbeck.analysis import Estimate, clustered_mean, proportion
+from limbeck.analysis import Estimate
 from limbeck.data import Message
 from limbeck.errors import RequestError
 from limbeck.evaluation.tasks.choosing import LETTERS, NORMALISATIONS, choose
+from limbeck.evaluation.tasks.figures import of_items
 from limbeck.evaluation.tasks.items import Item, Question, Scored
-from limbeck.evaluation.tasks.labels import Corpus, label
+from limbeck.evaluation.tasks.labels import Corpus
+from limbeck.evaluation.tasks.programs import Programs
 from limbeck.evaluation.tasks.shots import choose_shots, smallest
 from limbeck.evaluation.tasks.sources import Hub, load_rows, rename
 from limbeck.evaluation.tasks.templates import fill
@@ -43,8 +45,10 @@ class Task:
         read: A row as a `Question`.
         prompt: Template of a text to continue, with the question's fields in braces.
         kind: ``generate`` reads an answer out of a completion; ``choices`` takes the likeliest of
-            given continuations; ``open`` has no gold: only a judge can say what an output is worth.
+            given continuations; ``open`` has no gold: only a judge can say what an output is worth;
+            ``code`` runs what the model writes, see `limbeck.evaluation.tasks.code`.
         rules: Of ``generate``: the first decides what is right and what is invalid.
+        programs: Of ``code``: how programs are read and run.
         normalise: Of ``choices``: what the log-probability of a choice is divided by.
         chat: Template of the user's turn for models that converse; None is the text's.
         system: A system message to put before; None is none.
@@ -61,8 +65,9 @@ class Task:
     name: str
     read: Callable[[Row], Question]
     prompt: str
-    kind: Literal["generate", "choices", "open"] = "generate"
+    kind: Literal["generate", "choices", "open", "code"] = "generate"
     rules: tuple[Rule, ...] = ()
+    programs: Programs | None = None
     normalise: str = "none"
     chat: str | None = None
     system: str | None = None
@@ -80,6 +85,10 @@ class Task:
             raise ValueError(f"{self.name}: a task that generates needs a rule to read answers by")
         if self.kind != "generate" and self.rules:
             raise ValueError(f"{self.name}: only a task that generates is read by rules")
+        if (self.kind == "code") is (self.programs is None):
+            raise ValueError(
+                f"{self.name}: a task of code says how programs run, and no other does"
+            )
         if self.normalise not in NORMALISATIONS:
             raise ValueError(f"{self.name}: normalise is one of {', '.join(NORMALISATIONS)}")
 
@@ -88,6 +97,8 @@ class Task:
         """The name of the figure that the task is known by."""
         if self.kind == "open":
             return "mean_length"
+        if self.kind == "code":
+            return "pass@1"
         return self.rules[0].name if self.rules else f"by_{self.normalise}"
 
     def load(self, source: str | Path | None = None, split: str | None = None) -> list[Row]:
@@ -159,8 +170,10 @@ class Task:
             truncated: Whether the model was cut off at `max_new_tokens`.
 
         Raises:
-            ValueError: The output is not of this kind, or not of this item.
+            ValueError: The output is not of this kind, or not of this item; a program has to be run.
         """
+        if self.kind == "code":
+            raise ValueError(f"{self.name} runs programs; see limbeck.evaluation.tasks.code")
         extracted: Any | None
         if self.kind == "choices":
             if isinstance(output, str):
@@ -197,31 +210,12 @@ class Task:
             By name; None where a figure is not defined, such as kappa of a single label.
 
         Raises:
-            ValueError: Nothing was scored, or an item twice.
+            ValueError: Nothing was scored, or an item twice; programs have figures of their own.
         """
-        if not scored:
-            raise ValueError(f"{self.name}: nothing was scored")
-        if len({s.id for s in scored}) < len(scored):
-            raise ValueError(f"{self.name}: an item was scored twice")
-        documents = [s.document for s in scored]
-        found: dict[str, Estimate | None] = {}
-        if self.kind != "open":
-            found["accuracy"] = _share([bool(s.correct) for s in scored], documents, seed)
-        unread = "empty_rate" if self.kind == "open" else "invalid_rate"
-        found |= {
-            unread: _share([s.invalid for s in scored], documents, seed),
-            "truncation_rate": _share([s.truncated for s in scored], documents, seed),
-            "context_cut_rate": _share([s.context_cut for s in scored], documents, seed),
-        }
-        for name in scored[0].grades:
-            grades = [s.grades[name] for s in scored]
-            all_or_nothing = set(grades) <= {0.0, 1.0}
-            found[name] = (_share if all_or_nothing else _mean)(grades, documents, seed)
-        gold = [label(s.gold) for s in scored]
-        answers = [label(s.extracted) for s in scored]
-        for name, metric in self.corpus.items():
-            found[name] = metric(gold, answers, self.labels or tuple(sorted(set(gold))))
-        return found
+        if self.kind == "code":
+            raise ValueError(f"{self.name} runs programs; see limbeck.evaluation.tasks.code")
+        is_open = self.kind == "open"
+        return of_items(self.name, scored, self.corpus, self.labels, seed, is_open=is_open)
 
     def letters(self) -> "Task":
         """A task of choices for models that only write: the options are listed, a letter asked for.
@@ -293,14 +287,3 @@ class Task:
                 decisive = answer
             grades[rule.name] = 0.0 if answer is None else float(rule.grade(answer, item.gold))
         return decisive, grades
-
-
-def _share(values: Sequence[float], documents: Sequence[str], seed: int) -> Estimate:
-    # Values that are all the same leave a bootstrap nothing to vary; an interval they have.
-    if len(set(documents)) < len(documents) and len(set(values)) > 1:
-        return _mean(values, documents, seed)
-    return proportion([bool(value) for value in values])
-
-
-def _mean(values: Sequence[float], documents: Sequence[str], seed: int) -> Estimate:
-    return clustered_mean([float(value) for value in values], documents, seed)

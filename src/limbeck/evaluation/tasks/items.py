@@ -14,7 +14,8 @@ class Question:
 
     Attributes:
         fields: What templates can read, ``question`` among them; ``context`` may be cut.
-        gold: What a grade compares with: a text, the number of the right choice, or a list.
+        gold: What a grade compares with: a text, the number of the right choice, or a list; of
+            code, what its tests are made of.
         answer: As a worked example shows it.
         choices: The options' texts, where there are some.
         pairs: Of choices that stand inside a text: for each, what comes before, and what is scored.

@@ -9,11 +9,14 @@ from limbeck.data.wording import did_you_mean
 from limbeck.errors import RequestError
 from limbeck.evaluation.tasks.arithmetic import ARITHMETIC
 from limbeck.evaluation.tasks.base import Task
+from limbeck.evaluation.tasks.code import CODE
 from limbeck.evaluation.tasks.commonsense import COMMONSENSE
 from limbeck.evaluation.tasks.instructions import INSTRUCTIONS
 from limbeck.evaluation.tasks.medical import MEDICAL
 
-TASKS: dict[str, Task] = {t.name: t for t in (*ARITHMETIC, *COMMONSENSE, *MEDICAL, *INSTRUCTIONS)}
+TASKS: dict[str, Task] = {
+    t.name: t for t in (*ARITHMETIC, *COMMONSENSE, *MEDICAL, *CODE, *INSTRUCTIONS)
+}
 
 
 def load_task(name_or_path: str | os.PathLike[str]) -> Task:

@@ -51,7 +51,7 @@ def section(results: Results) -> Section | None:
         "How often the likeliest next token is the right one, beside the probability it was given. "
         "A student can take over its teacher's answers without knowing how sure to be."
     )
-    table = Table("Calibration", lead, columns, rows)
+    table = Table("Calibration", lead, columns, rows, detail=True)
     return Section("Calibration", lead, (table,), lambda: (diagram(results),))
 
 

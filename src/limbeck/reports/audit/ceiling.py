@@ -41,4 +41,6 @@ def section(results: Results) -> Section | None:
         "A teacher that is sampled twice does not agree with itself on everything, and no student "
         "can be asked to agree with it more."
     )
-    return Section("Noise ceiling", lead, (Table("Noise ceiling", lead, columns, tuple(rows)),))
+    return Section(
+        "Noise ceiling", lead, (Table("Noise ceiling", lead, columns, tuple(rows), detail=True),)
+    )

@@ -49,8 +49,8 @@ def section(results: Results) -> Section | None:
         Column("Prompts", "Prompts that were answered several times.", detail=True),
     )
     lead = (
-        "A student that has collapsed writes the same few things whatever it is asked; its first "
-        "answer may still be right, its second is no other."
+        "Several answers to the same prompt. A student that has collapsed writes the same again and "
+        "again; its first answer may still be right, its second is no other."
     )
     alarms = [
         f"{label(results, arm)} {said}." for arm, _, _ in found if (said := collapsed(results, arm))
@@ -58,7 +58,7 @@ def section(results: Results) -> Section | None:
     return Section(
         "Diversity",
         lead,
-        (Table("Diversity", lead, columns, rows).without_empty(),),
+        (Table("Diversity", lead, columns, rows, detail=True).without_empty(),),
         lambda: (curve(results),),
         alarm=" ".join(alarms),
     )

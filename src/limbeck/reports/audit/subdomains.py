@@ -1,7 +1,7 @@
 """Where the student is better than its teacher, and where the teacher is: SFS and TFS."""
 
 from limbeck.reports import words
-from limbeck.reports.facts import Results, as_contrast, label, rival
+from limbeck.reports.facts import Results, label, rival
 from limbeck.reports.figures import COLOURS, WIDTH, Picture
 from limbeck.reports.section import Section
 from limbeck.reports.sections import MODEL, Column, Table
@@ -51,7 +51,6 @@ def _parted(results: Results, basis: str, found: Found) -> Table | None:
                 interval(here, "deficit", _points),
                 points(margin.get("difference")),
                 words.span(margin.get("low"), margin.get("high"), points),
-                as_contrast({"difference": 0.0} | dict(margin)).p_words,
             )
         )
     if not rows:
@@ -62,9 +61,11 @@ def _parted(results: Results, basis: str, found: Found) -> Table | None:
         Column("95% interval", "Where the true advantage plausibly lies.", detail=True),
         Column("Deficit", "Mass of TFS times the teacher's lead there, points."),
         Column("95% interval", "Where the true deficit plausibly lies.", detail=True),
-        Column("Margin", "Advantage minus deficit: model minus teacher in all, points."),
+        Column(
+            "Margin",
+            "Advantage minus deficit: the difference to the teacher, points; Comparisons tests it.",
+        ),
         Column("95% interval", "Where the true margin plausibly lies."),
-        Column("p", "How often a margin this large would appear if there were none."),
     )
     masses = [
         f"{name} {words.percent(found.get(key))}"
@@ -73,7 +74,8 @@ def _parted(results: Results, basis: str, found: Found) -> Table | None:
     ]
     fixed = f"Fixed from teacher and {label(results, str(found.get('fixed_from', 'sft')))}"
     caption = f"{fixed}; {', '.join(masses)} of the items." if masses else f"{fixed}."
-    return Table(f"Advantage and deficit, {_name(basis)}", caption, columns, tuple(rows))
+    title = f"Advantage and deficit, {_name(basis)}"
+    return Table(title, caption, columns, tuple(rows), detail=basis != "correctness")
 
 
 def _recovered(results: Results, basis: str, found: Found) -> Table | None:
@@ -97,7 +99,7 @@ def _recovered(results: Results, basis: str, found: Found) -> Table | None:
         Column("Repair", "Share of the deficit that was closed: 100% closes the teacher's lead."),
         Column("95% interval", "Where the true repair plausibly lies."),
     )
-    return Table(f"Kept and repaired, {_name(basis)}", "", columns, rows)
+    return Table(f"Kept and repaired, {_name(basis)}", "", columns, rows, detail=True)
 
 
 @in_style

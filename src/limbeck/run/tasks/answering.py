@@ -1,7 +1,7 @@
-"""Tasks put to a model: greedy answers, and likelihoods of choices."""
+"""Tasks put to a model: greedy answers, programs, and likelihoods of choices."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import RequestError
 from limbeck.evaluation.tasks import Item
 from limbeck.files import digest, write_json
-from limbeck.run.tasks.asked import Asked, Outcome, Wish, kept
+from limbeck.run.tasks.asked import Asked, Outcome, Wish
+from limbeck.run.tasks.keeping import kept
 from limbeck.sources import answer_all
 
 
@@ -60,9 +61,9 @@ def put_to(
         _check_room(a, prompts[a.task.name], examinee.context)
     found = {}
     for a in asked:
-        say = _choices if a.task.kind == "choices" else _answers
+        say = _SAY.get(a.task.kind, _answers)
         outputs = say(a, prompts[a.task.name], examinee, folder, wish)
-        found[a.task.name] = kept(a, outputs, folder)
+        found[a.task.name] = kept(a, outputs, folder, unsafe=wish.unsafe)
     return found
 
 
@@ -95,15 +96,11 @@ def _answers(
     asked: Asked, prompts: list[tuple[int, ...]], examinee: Examinee, folder: Path, wish: Wish
 ) -> list[tuple[str, bool]]:
     """Greedy answers and whether they were cut, through a journal."""
-    longest, context = wish.max_new_tokens or asked.task.max_new_tokens, examinee.context
-    if context is not None:
-        longest = min(longest, context - max(map(len, prompts)))
-    sampling = Sampling(longest, temperature=0.0, batch_size=wish.batch_size)
     name = asked.task.name
-    key = digest(examinee.identity, prompts, asdict(sampling))
+    sampling = Sampling(_room(asked, prompts, examinee, wish), 0.0, batch_size=wish.batch_size)
     done = answer_all(
         folder / f"{name}.jsonl",
-        key,
+        digest(examinee.identity, prompts, asdict(sampling)),
         prompts,
         lambda: examinee.engine,
         sampling,
@@ -113,6 +110,63 @@ def _answers(
     decode = examinee.tokenizer.decode
     texts = (decode(a["tokens"], skip_special_tokens=True) for a in done)
     return [(text, not a["finished"]) for text, a in zip(texts, done, strict=True)]
+
+
+def _programs(
+    asked: Asked, prompts: list[tuple[int, ...]], examinee: Examinee, folder: Path, wish: Wish
+) -> list[list[tuple[str, bool]]]:
+    """To each item as many texts as are wished for, and whether each was cut.
+
+    Each has a seed and a journal of its own: who asks for more goes on from those that there are.
+    Nucleus and temperature are those of Chen et al. (2021) for many samples.
+    """
+    name, greedy = asked.task.name, wish.samples == 1 and not wish.temperature
+    sampling = Sampling(
+        _room(asked, prompts, examinee, wish),
+        temperature=0.0 if greedy else wish.temperature or 0.8,
+        top_p=1.0 if greedy else 0.95,
+        batch_size=wish.batch_size,
+    )
+    drawn = [
+        answer_all(
+            folder / (f"{name}.jsonl" if greedy else f"{name}.{number}.jsonl"),
+            digest(examinee.identity, prompts, asdict(sampling), number),
+            prompts,
+            lambda: examinee.engine,
+            sampling,
+            number,
+            f"programs, {name}" + (f", {number} of {wish.samples}" if wish.samples > 1 else ""),
+        )
+        for number in range(1, wish.samples + 1)
+    ]
+    tokenizer = examinee.tokenizer
+    return [
+        [
+            (_continuation(tokenizer, prompt, answer["tokens"]), not answer["finished"])
+            for answer in answers
+        ]
+        for prompt, answers in zip(prompts, zip(*drawn, strict=True), strict=True)
+    ]
+
+
+def _continuation(tokenizer: Any, prompt: Sequence[int], tokens: Sequence[int]) -> str:
+    """A completion's text to the letter: some tokenizers drop the space that a text begins with.
+
+    A program that lost the first space of its indentation is none.
+    """
+    before, whole = (
+        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        for ids in (list(prompt), [*prompt, *tokens])
+    )
+    if not whole.startswith(before):
+        return str(tokenizer.decode(tokens, skip_special_tokens=True))
+    return str(whole[len(before) :])
+
+
+def _room(asked: Asked, prompts: list[tuple[int, ...]], examinee: Examinee, wish: Wish) -> int:
+    """Longest answer in tokens."""
+    longest, context = wish.max_new_tokens or asked.task.max_new_tokens, examinee.context
+    return longest if context is None else min(longest, context - max(map(len, prompts)))
 
 
 def _choices(
@@ -145,3 +199,6 @@ def _choices(
             advance(len(batch))
     write_json(path, {"key": key, "log_probs": found})
     return found
+
+
+_SAY: dict[str, Callable[..., list[Any]]] = {"choices": _choices, "code": _programs}

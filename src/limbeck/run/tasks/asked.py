@@ -1,18 +1,14 @@
-"""Tasks before any model: what is asked, and what came of it."""
+"""Tasks before any model: what is asked, and the form of what comes of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from limbeck.errors import RequestError
 from limbeck.evaluation.harness import PREFIX
-from limbeck.evaluation.tasks import Item, Scored, Task, load_task
-from limbeck.files import digest, new_file
+from limbeck.evaluation.sandbox import isolation
+from limbeck.evaluation.tasks import Item, Task, load_task
+from limbeck.files import digest
 
 
 @dataclass(frozen=True)
@@ -28,6 +24,9 @@ class Wish:
         max_new_tokens: Longest answer; None is the task's own.
         batch_size: Prompts at once.
         seed: Of the choice of worked examples.
+        samples: Programs written to each problem of a code task.
+        temperature: At which they are drawn; None is greedy for one program, and 0.8 for several.
+        unsafe: Run programs without a sandbox where this machine has none.
     """
 
     limit: int | None = None
@@ -37,6 +36,23 @@ class Wish:
     max_new_tokens: int | None = None
     batch_size: int = 32
     seed: int = 0
+    samples: int = 1
+    temperature: float | None = None
+    unsafe: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or (self.temperature or 0.0) < 0:
+            raise RequestError(
+                "programs are at least one, drawn at a temperature of at least 0",
+                where=f"--samples {self.samples} --temperature {self.temperature}",
+                mend="--samples 10 --temperature 0.8, say",
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise RequestError(
+                f"greedy decoding writes the same program {self.samples} times",
+                where=f"--samples {self.samples} --temperature 0",
+                mend="ask for one, or draw them: --temperature 0.8",
+            )
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,8 @@ class Outcome:
     """What a model made of a task.
 
     Attributes:
-        about: The task: ``n, main, kind, shots, chat, source``; of a group also its ``tasks``.
+        about: The task: ``n, main, kind, shots, chat, source``; of a group also its ``tasks``,
+            of code the ``isolation`` that its programs ran in.
         metrics: Figures by name, as `limbeck.analysis.Estimate.as_dict` gives them, or None.
         rows: Column name to values, a row an item; empty for a group of tasks.
     """
@@ -93,7 +110,8 @@ def asked_of(words: Sequence[str], chat: bool, wish: Wish) -> list[Asked]:
         wish: How they are asked.
 
     Raises:
-        RequestError: There is no such task, it has no rows, or one comes twice.
+        RequestError: There is no such task, it has no rows, one comes twice, or it runs programs
+            and this machine has no sandbox.
     """
     found = [_asked(word, chat, wish) for word in words if not word.startswith(PREFIX)]
     names = [a.task.name for a in found]
@@ -109,39 +127,11 @@ def harness_of(words: Sequence[str]) -> list[str]:
     return [word for word in words if word.startswith(PREFIX)]
 
 
-def kept(asked: Asked, outputs: Sequence[Any], folder: Path) -> Outcome:
-    """Score outputs, write their table, and give the figures.
-
-    Args:
-        asked: The task.
-        outputs: Of choices, the log-probabilities of the tokens of each; else texts, each with
-            whether it was cut.
-        folder: Of the table.
-    """
-    task, scored, texts = asked.task, [], []
-    for item, out in zip(asked.items, outputs, strict=True):
-        text, cut = (out, False) if task.kind == "choices" else out
-        scored.append(task.score(item, text, truncated=cut))
-        texts.append(json.dumps([sum(c) for c in text]) if task.kind == "choices" else text)
-    rows = _columns(asked, scored, texts)
-    write_table(folder / f"{task.name}.parquet", rows)
-    figures = {name: None if e is None else e.as_dict() for name, e in task.metrics(scored).items()}
-    return Outcome(asked.about(), figures, rows)
-
-
-def write_table(path: Path, rows: dict[str, Any]) -> None:
-    """A row for each item; what is correct may be unknown of all of them."""
-    columns = {
-        name: pa.array(values, pa.bool_()) if name == "correct" else values
-        for name, values in rows.items()
-    }
-    with new_file(path) as partial:
-        pq.write_table(pa.table(columns), partial)
-
-
 def _asked(words: str, chat: bool, wish: Wish) -> Asked:
     name, _, source = words.partition("=")
     task = load_task(name)
+    if task.kind == "code":
+        isolation(unsafe=wish.unsafe)  # or all would be asked in vain
     if wish.shots:
         rows = task.load((wish.shots_from or {}).get(task.name), "train")
         task = task.with_shots(rows, n=wish.shots, seed=wish.seed)
@@ -153,20 +143,3 @@ def _asked(words: str, chat: bool, wish: Wish) -> Asked:
         wanted = {item.id for item in chosen}
         items = [item for item in items if item.id in wanted]
     return Asked(task, items, chat, source or None)
-
-
-def _columns(asked: Asked, scored: list[Scored], texts: list[str]) -> dict[str, Any]:
-    return {
-        "id": [s.id for s in scored],
-        "document": [s.document for s in scored],
-        "prompt": [
-            "\n".join(m.content for m in i.messages) if asked.chat else i.prompt
-            for i in asked.items
-        ],
-        "output": texts,
-        "gold": [json.dumps(s.gold, ensure_ascii=False) for s in scored],
-        "extracted": [json.dumps(s.extracted, ensure_ascii=False, default=str) for s in scored],
-        "correct": [s.correct for s in scored],
-        "invalid": [s.invalid for s in scored],
-        "truncated": [s.truncated for s in scored],
-    }

@@ -11,7 +11,8 @@ from limbeck.errors import RequestError
 from limbeck.evaluation.harness import PREFIX, HarnessResult, run_harness
 from limbeck.files import digest, write_json
 from limbeck.run.tasks.answering import Examinee
-from limbeck.run.tasks.asked import Outcome, Wish, write_table
+from limbeck.run.tasks.asked import Outcome, Wish
+from limbeck.run.tasks.keeping import write_table
 
 
 def put_harness_to(
