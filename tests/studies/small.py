@@ -22,6 +22,7 @@ def write(tmp_path, name="study.yaml", **changes):
         "executor": {"kind": "local", "processes": 1},
         "output": str(tmp_path / "out"),
     } | changes
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / name
     path.write_text(yaml.safe_dump(found, sort_keys=False))
     return path

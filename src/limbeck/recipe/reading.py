@@ -132,8 +132,8 @@ def put(request: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 class _Loader(yaml.SafeLoader):
     """YAML as people mean it.
 
-    ``5e-5`` is a number (PyYAML reads it as text), and a key that stands twice is an error (PyYAML
-    keeps the last one).
+    ``5e-5`` is a number (PyYAML reads it as text), a key that stands twice is an error (PyYAML
+    keeps the last one), and the key ``on`` is a word (PyYAML takes it for ``true``).
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -143,6 +143,9 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key!r} stands twice", problem_mark=node.start_mark
                 )
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:bool":
+                key_node.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)
 
 

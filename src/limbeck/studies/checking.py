@@ -49,7 +49,7 @@ def check_claims(study: Study, runs: list[Planned]) -> None:
     axes: dict[str, list[Any]] = {axis: list(values) for axis, values in study.axes.items()}
     check(study.hypotheses, axes | {"task": tasks})
     if study.select is not None:
-        check_selection(study.select, axes)
+        check_selection(study.select, axes, study.hypotheses)
 
 
 def check_room(study: Study, runs: list[Planned]) -> None:

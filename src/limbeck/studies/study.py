@@ -111,7 +111,11 @@ def conclude(
         columns, chosen = select(columns, study.select, axes)
         axes = [axis for axis in axes if axis not in study.select.names]
     decided = test(study.hypotheses, columns, study.correction, axes)
-    results = [asdict(found) for found in decided]
+    results = [
+        # The column that an effect is of says what it is counted in.
+        {**asdict(found), "on": getattr(hypothesis, "on", getattr(hypothesis, "of", None))}
+        for hypothesis, found in zip(study.hypotheses, decided, strict=True)
+    ]
     for hypothesis, found in zip(study.hypotheses, results, strict=True):
         if hash_of(hypothesis) not in registered:
             late = "written down after runs had finished: it explores, and confirms nothing"
