@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,7 @@ from limbeck.errors import LimbeckError, RequestError
 from limbeck.studies.executors import Job, Told
 from limbeck.studies.spec import RayCluster
 
-_ANSWER_SECONDS = 30
+_ANSWER_SECONDS = 10
 
 
 class RayExecutor:
@@ -61,6 +62,8 @@ class RayExecutor:
             return False
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         address = self.spec.address
+        if address is not None:
+            _reach(address)
         try:
             self.ray.init(
                 address=address,
@@ -117,6 +120,27 @@ class RayExecutor:
         data = _fetched(packed) if isinstance(packed, str) else packed
         unpack(data, job.folder)
         return job.done
+
+
+def _reach(address: str) -> None:
+    """Is anybody there? Ray itself waits for minutes, and then ends the process.
+
+    Raises:
+        RequestError: Nobody answers.
+    """
+    place = address.removeprefix("ray://").split("?")[0]
+    host, colon, port = place.rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto", or a name that only Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        raise RequestError(
+            f"no Ray cluster answers: {error.strerror or error}",
+            where=f"executor.address: {address}",
+            mend="check the address and that the cluster runs (ray status), or leave it out to start "
+            "one here",
+        ) from error
 
 
 def done_elsewhere(
