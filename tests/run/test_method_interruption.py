@@ -81,6 +81,7 @@ KILLS = {
 }
 SLOW = (
     "distillm-buffer",
+    "minillm",  # the rollouts of its checkpoints are those of distillm's buffer, longer
     "distillm2-round-1",
     "distillm2-teacher-text",
     "distillm2-between-rounds",
