@@ -24,3 +24,19 @@ def llama():
     from training.models import build_llama
 
     return build_llama
+
+
+@pytest.fixture(autouse=True, scope="module")
+def undrawn(request):
+    """Reports without their figures, a second each, but where figures are what is tested.
+
+    A module that wants them says ``DRAWN = True``; `tests/reports` does so as a whole.
+    """
+    if getattr(request.module, "DRAWN", False) or "/reports/" in str(request.path):
+        yield
+        return
+    from limbeck.reports.section import Section
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Section, "pictures", ())
+        yield

@@ -183,3 +183,9 @@ def test_wilcoxon_says_what_few_items_can_cover(n: int, covered: str | None):
     found = wilcoxon(np.arange(1.0, n + 1), np.zeros(n))
     assert (found.low, found.high) == (1, n)
     assert (found.note is None) if covered is None else (found.note or "").endswith(covered)
+
+
+def test_wilcoxon_with_ties_is_no_surer_than_the_signs_can_be():
+    """Six items that differ alike: all signs the same happens once in 32."""
+    assert wilcoxon([2.0] * 6, [1.0] * 6).p == 1 / 32
+    assert wilcoxon([2.0, 2.0, 3.0], [1.0, 1.0, 2.0]).p == 1 / 4

@@ -20,7 +20,11 @@ def rows_of(table):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "divergences"), [("bfloat16", ["JSD", "FKL", "RKL", "SKL"]), ("float32", ["SRKL"])]
+    ("dtype", "divergences"),
+    [
+        pytest.param("bfloat16", ["JSD", "FKL", "RKL", "SKL"], marks=pytest.mark.slow),
+        ("float32", ["SRKL"]),
+    ],
 )
 def test_the_whole_program(dtype, divergences, tmp_path):
     """Floor, roofline, our time and its error stand in the table for each divergence."""

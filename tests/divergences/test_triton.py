@@ -50,6 +50,7 @@ for kernel, dtype in ((kernels.value_kernel, "fp32"), (kernels.gradient_kernel, 
 """
 
 
+@pytest.mark.slow
 def test_compiles_for_a_gpu(tmp_path):
     """The interpreter takes Python that no GPU runs, and float64 costs a GPU thirty times more."""
     lines = run(["-c", COMPILE], TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0").splitlines()

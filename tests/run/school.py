@@ -25,7 +25,7 @@ def undo(server, output, **changes):
         "method": {**method, **changes.pop("method", {})},
         "prompts": str(PROMPTS),
         "generation": {"max_new_tokens": 48},
-        "evaluate": {"max_new_tokens": 24},
+        "evaluate": {"max_new_tokens": 24, "samples": 0},
         "training__max_steps": 3,
         "training__save_steps": 1,
         "training__logging_steps": 1,

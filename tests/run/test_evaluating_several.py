@@ -74,6 +74,9 @@ def test_two_models_are_compared_item_by_item(pair, rows):
     assert row["difference"] == (sum(right["one"]) - sum(right["other"])) / 4
     assert row["test"] == "exact McNemar" and row["correction"] == "Holm over 1"
     assert "one vs other" in done.output
+    again = invoke("report", output)
+    assert again.exit_code == 0 and again.output in done.output
+    assert json.loads(invoke("report", output, "--json").output) == found(output)
 
 
 def said(rows, *outputs, **columns):

@@ -22,7 +22,7 @@ SMALL = {
     "method": {"name": "kd", "source": "teacher"},
     "generation": {"max_new_tokens": 24, "batch_size": 8, "num_return_sequences": 3},
     "training__max_steps": 2,
-    "evaluate": {"max_new_tokens": 4, "max_items": 4},
+    "evaluate": {"max_new_tokens": 4, "max_items": 4, "samples": 0},
 }
 
 

@@ -35,7 +35,7 @@ WHOLE = {
     "baseline": "sft",
     "data__labelled": 48,
     "generation": {"max_new_tokens": 24, "batch_size": 8},
-    "evaluate": {"max_new_tokens": 16, "batch_size": 8},
+    "evaluate": {"max_new_tokens": 16, "batch_size": 8, "samples": 0},
 }
 ON_POLICY = {
     "teacher": {"config": {**MODEL, "hidden_size": 48}, "tokenizer": "characters"},

@@ -50,7 +50,7 @@ SHORT = {
     "training__max_steps": 6,
     "training__eval_steps": 3,
     "training__logging_steps": 2,
-    "evaluate": {"max_new_tokens": 4, "max_items": 8},
+    "evaluate": {"max_new_tokens": 4, "max_items": 8, "samples": 0},
 }
 WRITING = {"generation": {"max_new_tokens": 8}}
 MORE = {

@@ -24,7 +24,7 @@ SHORT = {
     "training__max_steps": 9,
     "training__eval_steps": 3,
     "training__logging_steps": 1,
-    "evaluate": {"max_new_tokens": 4, "max_items": 8},
+    "evaluate": {"max_new_tokens": 4, "max_items": 8, "samples": 0},
 }
 TUNED_STUDENT = {**STUDENT, "sft": {"training": TUNED}}
 OWN_ROWS = {**PATH, "sft": {"training": TUNED}}

@@ -19,7 +19,7 @@ CHANGES = {
     "method": {**ADAPTIVE, "loss_source": "oof"},
     "training__max_steps": 4,
     "training__per_device_train_batch_size": 4,
-    "evaluate": {"max_new_tokens": 4, "max_items": 8},
+    "evaluate": {"max_new_tokens": 4, "max_items": 8, "samples": 0},
 }
 
 if __name__ == "__main__":

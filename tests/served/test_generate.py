@@ -18,7 +18,7 @@ SMALL = {
     "method": "seqkd",
     "data": ROWS,
     "training__max_steps": 2,
-    "evaluate": {"max_new_tokens": 16, "max_items": 4},
+    "evaluate": {"max_new_tokens": 16, "max_items": 4, "samples": 0},
     "generation": {"max_new_tokens": 30, "num_return_sequences": 4, "only_correct": True},
 }
 KINDS = ("right", "spaced", "wrong", "cut")

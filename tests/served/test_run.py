@@ -20,7 +20,7 @@ SHORT = {
     "training__eval_steps": 2,
     "training__logging_steps": 2,
     "training__save_steps": 2,
-    "evaluate": {"max_new_tokens": 16, "max_items": 12},
+    "evaluate": {"max_new_tokens": 16, "max_items": 12, "samples": 0},
     "generation": {"max_new_tokens": 30, "temperature": 0.5},
     "data__labelled": 16,
 }

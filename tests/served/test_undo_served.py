@@ -54,7 +54,7 @@ def test_the_demos_teacher_behind_a_real_server(tmp_path):
             method={"name": "undo", "rounds": 1, "least_gain": -1.0},
             prompts=str(words),
             generation={"max_new_tokens": 48},
-            evaluate={"max_new_tokens": 32},
+            evaluate={"max_new_tokens": 32, "samples": 0},
         )
         results = work(mapping).results
     rounds = results["training"]["student"]["rounds"]
@@ -86,7 +86,7 @@ def school(folder, server, output, **teacher):
         method="undo",
         prompts=str(PROMPTS),
         generation={"max_new_tokens": 24},
-        evaluate={"max_new_tokens": 24},
+        evaluate={"max_new_tokens": 24, "samples": 0},
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from limbeck.tutoring import steps_of
+from limbeck.tutoring.equations import steps_of
 
 
 @pytest.mark.parametrize(

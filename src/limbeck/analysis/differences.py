@@ -44,6 +44,7 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> Comparison:
         exact = differ <= _EXACT and (times == 1).all()
         used = items[items != 0]
         p = float(stats.wilcoxon(used, method="exact" if exact else "asymptotic").pvalue)
+        p = max(p, 2.0 ** (1 - differ))  # what the signs can show at most; ties make it smaller
     note = None
     if n == 1:
         note = _ONE_ITEM

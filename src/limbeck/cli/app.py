@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from limbeck.cli.studying import study
 from limbeck.cli.transfer import transfer
 from limbeck.cli.writing import generate
 from limbeck.ranks import leave
+
+if TYPE_CHECKING:
+    from limbeck.run import Run
 
 app = typer.Typer(
     name="limbeck",
@@ -56,7 +59,6 @@ def demo(
     the teacher answers. It is an ordinary recipe: the run's folder holds it as recipe.yaml.
     """
     with guarded(debug, quiet):
-        from limbeck.cli.show_run import show_run
         from limbeck.console import say
         from limbeck.recipe import load_recipe
         from limbeck.run import distill as run_recipe
@@ -64,7 +66,7 @@ def demo(
         words = [f"output={output}", f"seed={seed}", f"controls={str(controls).lower()}"]
         recipe = load_recipe(Path(__file__).parent / "quickstart.yaml", words)
         say(f"the quickstart: a teacher from scratch, then two students; minutes. Folder: {output}")
-        show_run(run_recipe(recipe, fresh=fresh, name="quickstart"))
+        _show(run_recipe(recipe, fresh=fresh, name="quickstart"))
 
 
 @app.command()
@@ -99,10 +101,9 @@ def distill(
         from limbeck.recipe import load_recipe
 
         request = load_recipe(recipe, overrides or [])
-        from limbeck.cli.show_run import show_run
         from limbeck.run import distill as run_recipe  # not before: it takes seconds
 
-        show_run(run_recipe(request, fresh=fresh, profile=profile, shared=shared))
+        _show(run_recipe(request, fresh=fresh, profile=profile, shared=shared))
 
 
 @app.command()
@@ -248,13 +249,20 @@ def methods(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, audit or evaluation.")],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a finished run's report again, and rewrite its report.html from results.json."""
+    """Show a finished run's or audit's report again, and rewrite its report.html from results.json.
+
+    Of limbeck eval, the tables are shown again.
+    """
     with guarded(debug, quiet=True):
-        from limbeck.cli.show_run import show_run
+        if (run / "eval.json").exists():
+            from limbeck.cli.show_evaluated import show_again
+
+            show_again(run, as_json)
+            return
         from limbeck.reports import write_report
         from limbeck.run import read_run
 
@@ -263,7 +271,7 @@ def report(
             print((run / "results.json").read_text(encoding="utf-8"), end="")
             return
         write_report(found.results, found.report, found.items())
-        show_run(found)
+        _show(found)
 
 
 @app.callback(invoke_without_command=True)
@@ -277,6 +285,13 @@ def _version(
 
         print(__version__)
         raise typer.Exit
+
+
+def _show(run: "Run") -> None:
+    """A finished run; what draws its report takes a second to import."""
+    from limbeck.cli.show_run import show_run
+
+    show_run(run)
 
 
 for command in app.registered_commands:

@@ -63,10 +63,12 @@ def audit(
     Interrupted, the same command goes on where it was.
     """
     with guarded(debug, quiet):
-        from limbeck.cli.show_run import show_run
         from limbeck.run.auditing import Audit
         from limbeck.run.auditing import audit as compare
 
         folder = output or Path("runs/audit") / Path(student).stem
         wish = Audit(teacher, student, folder, baseline, data, losses, overrides or [])
-        show_run(compare(wish, fresh=fresh))
+        done = compare(wish, fresh=fresh)
+        from limbeck.cli.show_run import show_run
+
+        show_run(done)

@@ -1,5 +1,6 @@
 """What ``limbeck eval`` found, for people."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,15 @@ def show_evaluated(results: Mapping[str, Any], folder: Path) -> None:
             out.print("", table)
     places = "TASK.parquet" if len(results["models"]) == 1 else "MODEL/TASK.parquet"
     out.print(f"\nnumbers  {folder / 'eval.json'}\nitems    {folder}/{places}", soft_wrap=True)
+
+
+def show_again(folder: Path, as_json: bool) -> None:
+    """What ``limbeck eval`` left in a folder, as tables or as it stands."""
+    text = (folder / "eval.json").read_text(encoding="utf-8")
+    if as_json:
+        print(text, end="")
+    else:
+        show_evaluated(json.loads(text), folder)
 
 
 def _scores(tasks: Mapping[str, Any], several: bool) -> Table:

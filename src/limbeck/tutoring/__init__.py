@@ -1,7 +1,6 @@
 """What a teacher is told of a learner: attempts and their errors, the record, the prompts."""
 
 from limbeck.tutoring.arithmetic import false_equalities
-from limbeck.tutoring.equations import steps_of
 from limbeck.tutoring.prompts import FINISH, Prompts, folder, show
 from limbeck.tutoring.record import (
     CUT_TOKENS,
@@ -34,5 +33,4 @@ __all__ = [
     "show",
     "shuffled",
     "solution_of",
-    "steps_of",
 ]

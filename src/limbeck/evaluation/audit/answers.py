@@ -18,7 +18,7 @@ from limbeck.analysis import (
     proportion,
     step_ratio,
 )
-from limbeck.tutoring import steps_of
+from limbeck.tutoring.equations import steps_of
 
 UNFAITHFUL = 0.3
 """A right answer whose equations overlap less than this with the teacher's was found another way."""
