@@ -122,7 +122,7 @@ def test_a_setting_is_chosen_on_validation_rows(tmp_path, here):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"hypotheses": [CLAIM | {"where": {"metod": "kd"}}]}, "metod"),
+        ({"hypotheses": [CLAIM | {"where": {"mthod": "kd"}}]}, "mthod"),
         ({"hypotheses": [CLAIM | {"where": {"method": "taid"}}]}, "taid"),
         ({"hypotheses": [{"claim": "x", "kind": "improvment"}]}, "improv"),
         ({"select": {"axis": "method.temperature"}}, "method.temperature"),
