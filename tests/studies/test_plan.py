@@ -101,7 +101,7 @@ BETTER = {"claim": "x", "kind": "better", "a": {"method": "kd"}, "b": {"method":
         ({"axes": {"method": ["kdd"]}}, ["kdd", "kd"]),
         ({"axes": {"method": [{"name": "kd", "bta": 1}]}}, ["bta"]),
         ({"axes": {"method": ["revkd", "kd"], "method.temperature": [1, 2]}}, ["temperature"]),
-        ({"axes": {"mthod": ["kd"]}}, ["mthod", "method"]),
+        ({"axes": {"methods": ["kd"]}}, ["methods", "method"]),
         ({"axes": {"seed": [1]}}, ["no axis", "seeds"]),
         ({"seeds": [1, 2, 1]}, ["seed 1 stands twice"]),
         ({"seeds": []}, ["seeds"]),

@@ -122,9 +122,9 @@ def test_a_setting_is_chosen_on_validation_rows(tmp_path, here):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"hypotheses": [CLAIM | {"where": {"mthod": "kd"}}]}, "mthod"),
+        ({"hypotheses": [CLAIM | {"where": {"methods": "kd"}}]}, "methods"),
         ({"hypotheses": [CLAIM | {"where": {"method": "taid"}}]}, "taid"),
-        ({"hypotheses": [{"claim": "x", "kind": "improvment"}]}, "improv"),
+        ({"hypotheses": [{"claim": "x", "kind": "improves"}]}, "improv"),
         ({"select": {"axis": "method.temperature"}}, "method.temperature"),
     ],
 )

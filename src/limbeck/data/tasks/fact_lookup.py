@@ -11,7 +11,7 @@ from limbeck.data.tasks.syllables import ALPHABET, distinct
 
 @dataclass(frozen=True)
 class FactLookup(Task):
-    """``ba is 7,ko is ba,ti is 2;ko?`` becomes ``ko is ba;ba is 7#7``.
+    """``da is 7,ko is da,ti is 2;ko?`` becomes ``ko is da;da is 7#7``.
 
     Attributes:
         facts: Fewest and most facts.

@@ -11,7 +11,7 @@ from limbeck.data.tasks.syllables import ALPHABET, word
 
 @dataclass(frozen=True)
 class NameExtraction(Task):
-    """``Ba Timo ge. Ko Rala Timo fu.=`` becomes ``Timo;Rala;Timo#Timo,Rala``.
+    """``Da Timo ge. Ko Rala Timo fu.=`` becomes ``Timo;Rala;Timo#Timo,Rala``.
 
     The worked solution copies each name as it comes; the answer has each once.
 
