@@ -1,23 +1,50 @@
-"""What a study will take: each cell tried for a few steps, and its stages scaled up."""
+"""What a study will take: each cell tried at two small sizes, and a line drawn through both."""
 
 import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 from limbeck.bench import Bench, open_bench
 from limbeck.console import progress
 from limbeck.errors import LimbeckError
 from limbeck.files import write_text
-from limbeck.recipe import Recipe, parse_recipe, put
+from limbeck.recipe import parse_recipe, put
 from limbeck.studies.executors import Job
 from limbeck.studies.local import LocalExecutor
 from limbeck.studies.plan import Planned, plan
 from limbeck.studies.spec import Local, Study
 from limbeck.studies.table import read_results
 
-STEPS, ROWS, ITEMS = 6, 64, 16
+
+@dataclass(frozen=True)
+class Size:
+    """How much a trial does.
+
+    Attributes:
+        steps: Of each training.
+        rows: To learn from.
+        items: To be scored on.
+    """
+
+    steps: int
+    rows: int
+    items: int
+
+
+SMALL = Size(10, 64, 16)
+"""Steps are multiplied by the rounds of the method: each round has ten evaluations, as in the study."""
+
+SHARED = {
+    "train teacher": {"output", "method", "student", "training", "evaluate", "generation"},
+    "train start": {"output", "method", "teacher", "training", "evaluate", "generation"},
+    "train sft": {"output", "method", "teacher", "evaluate", "generation"},
+    "evaluate teacher": {"output", "method", "training", "generation"},
+    "evaluate before": {"output", "method", "training", "generation", "baseline"},
+    "evaluate sft": {"output", "method", "generation"},
+}
+"""Stages that several runs have in common, and the keys of a recipe that they do not depend on."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +90,11 @@ class Estimated:
 
 
 def estimate(study: Study) -> Estimated:
-    """Try one run of each cell for a few steps in a folder that is thrown away, and scale it up.
+    """Try one run of each cell, small and twice as large, in a folder that is thrown away.
 
-    A training is scaled by its steps, the teacher's text by its rows, an evaluation by its items;
-    what remains (starting, the report) is taken as it is. The figures are those of this machine,
-    alone; several runs at a time take longer each.
+    From the two, each stage has what it takes in any case (loading, its evaluations) and what it
+    takes for each step, row or item; so long is a line. What remains (starting, the report) is taken
+    as it is. The figures are those of this machine, alone; several runs at a time take longer each.
 
     Raises:
         RequestError: A recipe is wrong.
@@ -83,16 +110,17 @@ def estimate(study: Study) -> Estimated:
     disk = 0
     with tempfile.TemporaryDirectory() as place, progress("trials", len(first), "cells") as advance:
         for run in first.values():
-            results, own, size = _tried(run, Path(place))
             bench = open_bench(run.recipe)
-            took = _scaled(own, bench)
-            alone = sum(s for name, s in took.items() if not _is_shared(name, own))
+            sizes = _sizes(bench)
+            small, large = (_tried(run, size, Path(place) / str(size.steps)) for size in sizes)
+            took = _scaled(small.seconds, large.seconds, sizes, bench)
+            alone = sum(s for name, s in took.items() if name not in SHARED)
             missing = sum(r.cell == run.cell and read_results(r.folder) is None for r in runs)
-            cells.append(Cell(run.cell, missing, alone, results["costs"]["peak_memory_bytes"]))
+            cells.append(Cell(run.cell, missing, alone, large.memory_bytes))
             for name, seconds in took.items():
-                if _is_shared(name, own):
+                if name in SHARED:
                     stages[name] = max(stages.get(name, 0.0), seconds)
-            disk += size * missing
+            disk += large.disk_bytes * missing
             advance(1)
     cells.reverse()
     shared = _shared(runs, stages)
@@ -111,73 +139,93 @@ def estimate(study: Study) -> Estimated:
     )
 
 
-def _tried(run: Planned, place: Path) -> tuple[dict[str, Any], dict[str, float], int]:
-    """One run cut short: its results, seconds by stage, and bytes on the disk."""
+@dataclass(frozen=True)
+class _Trial:
+    """What a run cut short took: seconds of each stage, and of starting, the report and the rest."""
+
+    seconds: dict[str, float]
+    memory_bytes: int
+    disk_bytes: int
+
+
+def _sizes(bench: Bench) -> tuple[Size, Size]:
+    spec = bench.recipe.teacher
+    rounds = bench.method.number_of_rounds((spec and spec.keep_checkpoints) or 1)
+    once = Size(SMALL.steps * rounds, SMALL.rows, SMALL.items)
+    return once, Size(*(2 * amount for amount in astuple(once)))
+
+
+def _tried(run: Planned, size: Size, place: Path) -> _Trial:
+    """One run cut short."""
     request = run.recipe.model_dump(mode="json", exclude_none=True)
-    put(request, "training.max_steps", STEPS, "trial")
+    put(request, "training.max_steps", size.steps, "trial")
     request["training"].pop("num_train_epochs", None)
     for side in ("teacher", "student"):
         if (request.get(side) or {}).get("sft") is not None:
-            put(request, f"{side}.sft.training.max_steps", STEPS, "trial")
-    put(request, "evaluate.max_items", ITEMS, "trial")
-    put(request, "evaluate.sampled_items", min(ITEMS, run.recipe.evaluate.sampled_items), "trial")
+            put(request, f"{side}.sft.training.max_steps", size.steps, "trial")
+    put(request, "evaluate.max_items", size.items, "trial")
+    sampled = min(size.items, run.recipe.evaluate.sampled_items)
+    put(request, "evaluate.sampled_items", sampled, "trial")
     put(request, "evaluate.tasks", [], "trial")
-    put(request, "data.rows", ROWS, "trial")
-    request["data"]["labelled"] = min(ROWS, request["data"].get("labelled") or ROWS)
+    put(request, "data.rows", size.rows, "trial")
+    request["data"]["labelled"] = min(size.rows, request["data"].get("labelled") or size.rows)
     request["output"] = str(place / run.id)
     recipe = parse_recipe(request, where=f"trial of {run.cell}")
     path = place / f"{run.id}.yaml"
     write_text(path, recipe.to_yaml())
     job = Job(run.id, run.cell, path, place / run.id, place / f"{run.id}.log", place / "shared")
+    began = time.monotonic()
     LocalExecutor(1).run([job], lambda *_: None)
+    wall = time.monotonic() - began
     results = read_results(job.folder)
     if results is None:
         raise LimbeckError(
             f"the trial of {run.cell} failed", where=job.error(), mend="mend it, and try again"
         )
-    size = sum(f.stat().st_size for f in job.folder.rglob("*") if f.is_file())
-    return results, dict(results["costs"]["wall_seconds"]), size
+    costs = results["costs"]
+    seconds = dict(costs["wall_seconds"])
+    seconds["rest"] = max(0.0, wall - sum(seconds.values()))
+    files = sum(f.stat().st_size for f in job.folder.rglob("*") if f.is_file())
+    return _Trial(seconds, costs["peak_memory_bytes"], files)
 
 
-def _scaled(seconds: Mapping[str, float], bench: Bench) -> dict[str, float]:
-    recipe = bench.recipe
+def _scaled(
+    once: Mapping[str, float], twice: Mapping[str, float], sizes: tuple[Size, Size], bench: Bench
+) -> dict[str, float]:
+    """Seconds of each stage of the whole run."""
+    items = min(bench.recipe.evaluate.max_items, len(bench.sequences["test"]))
     rows = len(bench.sequences["train"])
-    items = min(recipe.evaluate.max_items, len(bench.sequences["test"]))
-    factors = {
-        "train": _steps(recipe, rows) / STEPS,
-        "text": rows / ROWS,
-        "evaluate": items / ITEMS,
-    }
-    return {name: s * factors.get(name.partition(" ")[0], 1.0) for name, s in seconds.items()}
+
+    def whole(stage: str) -> float:
+        what, _, whose = stage.partition(" ")
+        size = sizes[1]
+        amounts = {
+            "train": (size.steps, _steps(bench, whose)),
+            "text": (size.rows, rows),
+            "evaluate": (size.items, items),
+        }
+        done, asked = amounts.get(what, (1, 1))
+        slope = max(0.0, twice[stage] - once.get(stage, 0.0)) / (done / 2)
+        return float(twice[stage] + slope * (asked - done))
+
+    return {stage: whole(stage) for stage in twice}
 
 
-def _steps(recipe: Recipe, rows: int) -> float:
+def _steps(bench: Bench, whose: str) -> float:
+    """Of the training of the teacher, of where the student starts, or of any arm."""
     from limbeck.training import arguments
 
-    return float(arguments(recipe.training, Path("trial"), recipe.seed, rows).max_steps)
-
-
-def _is_shared(stage: str, seconds: Mapping[str, float]) -> bool:
-    return stage in (
-        "train teacher",
-        "train start",
-        "train sft",
-        "evaluate teacher",
-        "evaluate sft",
-    )
+    recipe = bench.recipe
+    spec = {"teacher": recipe.teacher, "start": recipe.student}.get(whose)
+    training = spec.sft.training if spec is not None and spec.sft is not None else recipe.training
+    rows = len(bench.sequences["train"])
+    return float(arguments(training, Path("trial"), recipe.seed, rows).max_steps)
 
 
 def _shared(runs: list[Planned], stages: Mapping[str, float]) -> dict[str, tuple[int, int]]:
     """How often each stage is made, and how many runs use it: by what their recipes have in common."""
     found: dict[str, tuple[int, int]] = {}
-    unlike = {
-        "train teacher": {"output", "method", "student", "training", "evaluate", "generation"},
-        "train start": {"output", "method", "teacher", "training", "evaluate", "generation"},
-        "train sft": {"output", "method", "teacher", "evaluate", "generation"},
-        "evaluate teacher": {"output", "method", "training", "generation"},
-        "evaluate sft": {"output", "method", "generation"},
-    }
     for stage in stages:
-        keys = {str(run.recipe.model_dump(mode="json", exclude=unlike[stage])) for run in runs}
+        keys = {str(run.recipe.model_dump(mode="json", exclude=SHARED[stage])) for run in runs}
         found[stage] = (len(keys), len(runs))
     return found
