@@ -14,7 +14,7 @@ from limbeck.reports.study import write_study_report
 from .sample import many, study, table, temperatures
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-FIGURES = 11
+FIGURES = 12
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""One number of the study moved, the rest as it is: the score at each value, a line a method."""
+"""One thing of the study moved, the rest as it is: the score at each value, a line a method."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,34 +11,38 @@ from limbeck.reports.svg import INK, canvas, in_style, inline_svg
 
 from .download import Download, Figure
 from .part import Part, part
-from .plots import BASELINE, TEACHER, height, legend, style, values_axis
+from .plots import BASELINE, TEACHER, fitted, height, legend, style, values_axis
 from .scale import Scale
-from .tidy import FIXED, Row, Spread, Tidy, having, over_seeds, value, where
+from .tidy import Row, Spread, Tidy, having, over_seeds, value, where
 
-Point = tuple[float, Spread]
+Point = tuple[Any, Spread]
+"""A label of the axis, and the score there."""
+
+_ELSEWHERE = ("student", "method")  # lines, and a part of the page, of their own
+_APART = 0.09  # of the room between two words of an axis, from one method to the next
 
 
 def section(tidy: Tidy) -> Part | None:
-    """A figure for each axis of numbers, over all runs: before any choice among its values."""
+    """A figure for each axis, over all runs: before any choice among its values."""
     lead = (
-        "One setting moved, means over everything else. Who picks the highest point of such a "
+        "One thing moved, means over everything else. Who picks the highest point of such a "
         "curve picks on the test items; choose on validation rows."
     )
     every = tidy.whole()
     figures = [
         _curve(every, axis, place, axis in tidy.chosen)
         for place, axis in enumerate(every.axes)
-        if axis not in FIXED
+        if axis not in _ELSEWHERE
     ]
     return part("Ablations", lead, figures)
 
 
 @in_style
 def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
-    labels = tidy.labels[axis]
-    values = {label: number for label in labels if (number := value(label)) is not None}
-    if len(values) < 2 or len(values) < len(labels):
+    places = _places(tidy.labels[axis])
+    if len(places) < 2:
         return None
+    of_numbers = all(value(label) is not None for label in places)
     drawing = canvas(WIDTH, height(len(tidy.methods) + 2))
     axes = drawing.subplots()
     unit = (*(a for a in tidy.axes if a not in (axis, "method")), "task")
@@ -46,28 +50,37 @@ def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
     drawn: list[Row] = []
     for method in tidy.methods:
         rows = _whole(where(having(tidy.rows, "score"), method=method), axis, unit)
-        line = _line(rows, axis, values, "score", unit)
+        line = _line(rows, axis, places, "score", unit)
         if len(line) > 1:
             drawn += rows
             lines.append((str(method), line))
-            _draw(axes, line, str(method), **style(tidy, method))
+            aside = 0.0 if of_numbers else _APART * (len(lines) - 1 - (len(tidy.methods) - 1) / 2)
+            look = style(tidy, method) | ({} if of_numbers else {"linestyle": "none"})
+            _draw(
+                axes, line, {label: at + aside for label, at in places.items()}, str(method), look
+            )
     if not lines:
         return None
     for name, column, colour in (
         ("SFT", "sft_score", BASELINE),
         ("teacher", "teacher_score", TEACHER),
     ):
-        line = _line(drawn, axis, values, column, unit)
+        line = _line(drawn, axis, places, column, unit)
         if len(line) > 1:
             lines.append((name, line))
-            _draw(axes, line, name, color=colour, marker="", linestyle="--")
-    values_axis(axes, values.values())
+            look = {"color": colour, "marker": "" if of_numbers else "_", "linestyle": "--"}
+            _draw(axes, line, places, name, look, bare=True)
+    if of_numbers:
+        values_axis(axes, places.values())
+    else:
+        names = [fitted(label, 16, 2) for label in places]
+        axes.set_xticks(list(places.values()), names)
     tidy.scale.mark(axes.yaxis)
     if not tidy.scale.higher_is_better:
         axes.invert_yaxis()
     axes.set_xlabel(axis, color=INK)
     axes.set_ylabel(tidy.scale.name, color=INK)
-    axes.margins(0.06)
+    axes.margins(0.06 if of_numbers else 0.15, 0.06)
     axes.grid()
     legend(drawing, axes)
     title = f"{tidy.scale.name.capitalize()} over {axis}"
@@ -99,37 +112,63 @@ def _whole(rows: Sequence[Row], axis: str, unit: Sequence[str]) -> list[Row]:
     return [row for row in rows if values <= of_unit[tuple(row.get(key) for key in unit)]]
 
 
+def _places(labels: Sequence[Any]) -> dict[Any, float]:
+    """Where each label stands, in order: at its number, or side by side where not all are numbers."""
+    numbers = [value(label) for label in labels]
+    places = [float(at if None in numbers else number or 0.0) for at, number in enumerate(numbers)]
+    return dict(sorted(zip(labels, places, strict=True), key=lambda pair: pair[1]))
+
+
 def _line(
-    rows: Sequence[Row], axis: str, values: dict[Any, float], column: str, unit: Sequence[str]
+    rows: Sequence[Row], axis: str, places: Mapping[Any, float], column: str, unit: Sequence[str]
 ) -> list[Point]:
     found = []
-    for label, number in sorted(values.items(), key=lambda pair: pair[1]):
+    for label in places:
         if here := having(where(rows, **{axis: label}), column):
-            found.append((number, over_seeds(here, column, unit)))
+            found.append((label, over_seeds(here, column, unit)))
     return found
 
 
-def _draw(axes: Axes, line: list[Point], name: str, **look: Any) -> None:
+def _draw(
+    axes: Axes,
+    line: list[Point],
+    places: Mapping[Any, float],
+    name: str,
+    look: dict[str, Any],
+    bare: bool = False,
+) -> None:
+    """A line with its intervals; what the methods are measured against is bare of them."""
     axes.plot(
-        [at for at, _ in line],
+        [places[label] for label, _ in line],
         [mean for _, (mean, _, _) in line],
         label=name,
         linewidth=1.8,
         markersize=7,
         **look,
     )
-    if look.get("linestyle"):  # what the methods are measured against needs no interval
+    if bare:
         return
-    for at, (_, low, high) in line:
+    for label, (_, low, high) in line:
         if low is not None and high is not None:
+            at = places[label]
             axes.plot((at, at), (low, high), color=look["color"], linewidth=2.4, alpha=0.45)
 
 
 def _table(title: str, axis: str, lines: list[tuple[str, list[Point]]], scale: Scale) -> Table:
-    columns = (Column("Method", text=True), Column(axis), Column("Score"), Column("95% interval"))
+    columns = (
+        Column("Method", text=True),
+        Column(axis, text=True),
+        Column("Score"),
+        Column("95% interval"),
+    )
     rows = tuple(
-        (name, f"{at:g}", scale.write(mean), scale.span(low, high))
+        (name, _said(label), scale.write(mean), scale.span(low, high))
         for name, line in lines
-        for at, (mean, low, high) in line
+        for label, (mean, low, high) in line
     )
     return Table(title, "", columns, rows)
+
+
+def _said(label: Any) -> str:
+    number = value(label)
+    return str(label) if number is None else f"{number:g}"
