@@ -27,7 +27,7 @@ def claim(kind: str, **keys: Any) -> Any:
         ({"kind": "improvement", "whereby": {}}, "unknown key 'whereby'; did you mean where?"),
         ({"kind": "better", "a": {"method": "kd"}, "b": {"method": "kd"}}, "the same rows"),
         ({"kind": "better", "a": {}, "b": {"method": "kd"}}, "at least 1"),
-        ({"kind": "non_inferior", "margin": 0}, "greater than 0"),
+        ({"kind": "non_inferior", "margin": -0.1}, "greater than or equal to 0"),
         ({"kind": "correlation", "with": "improvement"}, "correlated with itself"),
         ({"kind": "order", "best_first": [{"method": "kd"}]}, "at least 2"),
         ({"kind": "methods_differ", "among": ["kd"]}, "at least 2"),

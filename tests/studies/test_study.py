@@ -11,7 +11,7 @@ from limbeck.studies.study import run_study
 from run.tiny import invoke, tree
 from studies.small import Here, study, told, write
 
-CLAIM = {"claim": "kd improves on SFT", "kind": "improvement", "where": {"method": "kd"}}
+CLAIM = {"claim": "distillation improves on SFT", "kind": "improvement", "units": "cells"}
 
 
 @pytest.fixture
@@ -88,9 +88,31 @@ def test_a_wider_study_keeps_what_was_done(finished, here):
 
 def test_a_claim_that_came_after_the_runs_is_marked(finished, here):
     place, _, _ = finished
-    late = CLAIM | {"claim": "revkd improves too", "where": {"method": "revkd"}}
+    late = CLAIM | {"claim": "it is as good as its teacher", "kind": "non_inferior", "margin": 0.1}
     found = do(place, hypotheses=[CLAIM, late]).study["hypotheses"]
     assert "explores" not in (found[0]["note"] or "") and "explores" in found[1]["note"]
+
+
+def test_a_claim_that_was_taken_out_still_counts(finished, here):
+    """Else the family could be cut down to what came out well."""
+    place, _, _ = finished
+    other = CLAIM | {"claim": "it is as good as its teacher", "kind": "non_inferior", "margin": 0.1}
+    done = do(place, hypotheses=[other], correction="bh")
+    late, gone = done.study["hypotheses"]
+    assert "explores" in late["note"] and gone["claim"] == CLAIM["claim"]
+    assert "taken out" in gone["note"] and "over 2" in gone["correction"]
+    assert done.study["changes"] == [
+        "The correction was holm before runs had finished; it is bh now."
+    ]
+    page = done.report.read_text(encoding="utf-8")
+    assert "The correction was holm" in page and "taken out of the study file" in page
+
+
+def test_a_seed_that_was_added_is_said(finished, here):
+    place, _, _ = finished
+    wider = do(place, hypotheses=[CLAIM], seeds=[0, 1, 2])
+    assert len(here.jobs) == 2 and "Seeds 2 came after" in wider.study["changes"][0]
+    do(place, hypotheses=[CLAIM])
 
 
 def test_one_failure_takes_no_other_run_with_it(tmp_path, monkeypatch):
@@ -126,6 +148,11 @@ def test_a_setting_is_chosen_on_validation_rows(tmp_path, here):
         ({"hypotheses": [CLAIM | {"where": {"method": "taid"}}]}, "taid"),
         ({"hypotheses": [{"claim": "x", "kind": "improves"}]}, "improv"),
         ({"select": {"axis": "method.temperature"}}, "method.temperature"),
+        ({"hypotheses": [CLAIM | {"units": "clusters"}]}, "2 seeds"),
+        (
+            {"hypotheses": [{"claim": "x", "kind": "correlation", "with": "teacher_parameters"}]},
+            "same",
+        ),
     ],
 )
 def test_claims_about_what_the_study_does_not_have(tmp_path, here, changes, words):
@@ -154,7 +181,7 @@ def test_folders_of_others_are_left_alone(tmp_path, here):
 def test_the_command_line(finished, here):
     place, _, _ = finished
     done = invoke("study", write(place, hypotheses=[CLAIM]))
-    assert done.exit_code == 0 and "kd improves on SFT" in " ".join(done.output.split())
+    assert done.exit_code == 0 and "distillation improves on SFT" in " ".join(done.output.split())
     for form, word in (("md", "| cell |"), ("csv", '"score"'), ("parquet", "results.parquet")):
         shown = invoke("study", "results", place / "out", "--format", form)
         assert shown.exit_code == 0 and word in shown.output, shown.output

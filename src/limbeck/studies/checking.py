@@ -12,9 +12,10 @@ from limbeck.reports import words
 from limbeck.run import check_recipe
 from limbeck.studies.hypotheses import check
 from limbeck.studies.plan import Planned, plan
+from limbeck.studies.rehearsal import rehearse
 from limbeck.studies.selection import check_selection
 from limbeck.studies.spec import Study
-from limbeck.studies.table import HELD_OUT
+from limbeck.studies.table import HELD_OUT, task_name
 
 _FINISHED = 2 * 4
 """Bytes a parameter that a run leaves: student and baseline in 32 bits."""
@@ -39,17 +40,18 @@ def check_study(study: Study) -> list[tuple[str, Finding]]:
 
 
 def check_claims(study: Study, runs: list[Planned]) -> None:
-    """Refuse hypotheses, or a selection, about what the study does not have.
+    """Refuse hypotheses, or a selection, about what the study does not have, or has too little of.
 
     Raises:
-        RequestError: Names the hypothesis, what it speaks of, and what there is.
+        RequestError: Names the hypothesis, what it speaks of, and what there is or lacks.
     """
     said = {task for run in runs for task in run.recipe.evaluate.tasks}
-    tasks = [HELD_OUT, *sorted(Path(task.partition("=")[0]).stem for task in said)]
+    tasks = [HELD_OUT, *sorted(map(task_name, said))]
     axes: dict[str, list[Any]] = {axis: list(values) for axis, values in study.axes.items()}
     check(study.hypotheses, axes | {"task": tasks})
     if study.select is not None:
         check_selection(study.select, axes, study.hypotheses)
+    rehearse(study, runs)
 
 
 def check_room(study: Study, runs: list[Planned]) -> None:

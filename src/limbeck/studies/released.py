@@ -27,7 +27,8 @@ AVERAGE = "Average"
 _LABELS = ("Teacher", "Student", "Method", "Pair")
 _SEED = 6
 _METRICS = (
-    "recovered", "validation_score", "excess_agreement", "fidelity_top1", "fidelity_kl",
+    "recovered", "validation_score", "excess_agreement", "agreement_gain",
+    "fidelity_gain", "fidelity_top1", "fidelity_kl",
     "equation_jaccard", "unfaithful", "invalid_rate", "truncation_rate", "advantage", "deficit",
     "retention", "repair", "wall_seconds", "train_seconds", "tokens_generated",
     "peak_memory_bytes", "recipe_hash", "items", "n", "score_low", "score_high",

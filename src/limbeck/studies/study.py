@@ -3,10 +3,9 @@
 import contextlib
 import fcntl
 import importlib.metadata
-import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,14 @@ import pyarrow as pa
 
 from limbeck.console import say
 from limbeck.errors import LimbeckError, RequestError
-from limbeck.files import digest, write_json, write_text, writing
+from limbeck.files import write_json, write_text, writing
 from limbeck.studies.checking import check_claims, check_room
 from limbeck.studies.executors import Executor, Job
 from limbeck.studies.hypotheses import test
+from limbeck.studies.hypotheses.finding import joined
 from limbeck.studies.plan import Planned, plan
 from limbeck.studies.progress import Watched
+from limbeck.studies.registering import Registered, family, register
 from limbeck.studies.selection import select
 from limbeck.studies.spec import RayCluster, Study, to_yaml
 from limbeck.studies.table import FILE, Row, read_results, rows_of, to_table, write_table
@@ -70,7 +71,7 @@ def run_study(study: Study, *, name: str, command: str) -> Done:
     check_room(study, runs)
     folder = Path(study.output)
     with _held(folder, study):
-        registered = _registered(folder, study)
+        registered = register(folder, study)
         failed = _do(study, runs, folder)
         table = _table(study, runs, folder)
         if table is None:
@@ -81,8 +82,8 @@ def run_study(study: Study, *, name: str, command: str) -> Done:
                 else str(folder),
                 mend="mend what the log says; the same command goes on from there",
             )
-        found = conclude(study, table, registered, failed, name, command)
         write_table(table, folder / FILE)
+        found = conclude(study, table, registered, failed, name, command)
         write_json(folder / _STATE, found)
         _report(found, table, folder)
     return Done(folder, found, table)
@@ -91,7 +92,7 @@ def run_study(study: Study, *, name: str, command: str) -> Done:
 def conclude(
     study: Study,
     table: pa.Table,
-    registered: Sequence[str],
+    registered: Registered,
     failed: Sequence[dict[str, Any]],
     name: str,
     command: str,
@@ -101,7 +102,7 @@ def conclude(
     Args:
         study: What was asked.
         table: What was found.
-        registered: Hashes of the hypotheses that stood in the file before any run was finished.
+        registered: What the study said before any run was finished.
         failed: Runs without a result.
         name: What the report calls it.
         command: The words that do it again.
@@ -110,16 +111,17 @@ def conclude(
     if study.select is not None:
         columns, chosen = select(columns, study.select, axes)
         axes = [axis for axis in axes if axis not in study.select.names]
-    decided = test(study.hypotheses, columns, study.correction, axes)
+    asked = family(registered, study)
+    decided = test(asked.hypotheses, columns, study.correction, axes)
     results = [
-        # The column that an effect is of says what it is counted in.
-        {**asdict(found), "on": getattr(hypothesis, "on", getattr(hypothesis, "of", None))}
-        for hypothesis, found in zip(study.hypotheses, decided, strict=True)
+        {
+            **found.as_dict(),
+            # The column that an effect is of says what it is counted in.
+            "on": getattr(hypothesis, "on", getattr(hypothesis, "of", None)),
+            "note": joined(found.note, note),
+        }
+        for hypothesis, found, note in zip(asked.hypotheses, decided, asked.notes, strict=True)
     ]
-    for hypothesis, found in zip(study.hypotheses, results, strict=True):
-        if hash_of(hypothesis) not in registered:
-            late = "written down after runs had finished: it explores, and confirms nothing"
-            found["note"] = "; ".join(filter(None, (found.get("note"), late)))
     return {
         "schema": SCHEMA,
         "name": name,
@@ -128,16 +130,13 @@ def conclude(
         "axes": {axis: list(values) for axis, values in study.axes.items()},
         "seeds": study.seeds,
         "hypotheses": results,
+        "registered": registered.when,
+        "changes": asked.changes,
         "selected": chosen,
         "failed": list(failed),
         "command": command,
         "study_file": to_yaml(study),
     }
-
-
-def hash_of(hypothesis: Any) -> str:
-    """Tells a hypothesis from another."""
-    return digest(hypothesis.model_dump(mode="json"))
 
 
 def _do(study: Study, runs: Sequence[Planned], folder: Path) -> list[dict[str, Any]]:
@@ -227,16 +226,3 @@ def _held(folder: Path, study: Study) -> Iterator[None]:
             ) from None
         write_text(known, to_yaml(study))
         yield
-
-
-def _registered(folder: Path, study: Study) -> list[str]:
-    """Hashes of the hypotheses that were there before any run was finished, kept once."""
-    path = folder / "registered.json"
-    if not path.exists() or not any((folder / "runs").glob("*/results.json")):
-        kept = {
-            "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "hypotheses": [hash_of(h) for h in study.hypotheses],
-        }
-        write_json(path, kept)
-    hashes: list[str] = json.loads(path.read_text(encoding="utf-8"))["hypotheses"]
-    return hashes

@@ -1,6 +1,7 @@
 """What the runs of a study found, as one tidy table: a row a run and task."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ Row = dict[str, Any]
 _NUMBERS = (
     *("score", "score_low", "score_high", "sft_score", "before_score", "teacher_score"),
     *("improvement", "recovered", "validation_score", "agreement", "excess_agreement"),
-    *("fidelity_top1", "fidelity_kl", "equation_jaccard", "unfaithful", "invalid_rate"),
+    *("agreement_gain", "fidelity_top1", "fidelity_kl", "fidelity_gain", "equation_jaccard"),
+    *("unfaithful", "invalid_rate"),
     *("truncation_rate", "advantage", "deficit", "retention", "repair", "wall_seconds"),
     *("train_seconds",),
 )
@@ -42,7 +44,7 @@ def rows_of(run: Planned, results: Mapping[str, Any]) -> list[Row]:
         "run": run.id,
         "cell": run.cell,
         "seed": run.seed,
-        **_axes(run),
+        **axes_of_run(run),
         "student_parameters": models["student"].get("parameters"),
         "teacher_parameters": models.get("teacher", {}).get("parameters"),
         "wall_seconds": sum(costs["wall_seconds"].values()),
@@ -69,7 +71,12 @@ def rows_of(run: Planned, results: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _axes(run: Planned) -> Row:
+def task_name(said: str) -> str:
+    """What a task of ``evaluate.tasks`` is called in the table."""
+    return Path(said.partition("=")[0]).stem
+
+
+def axes_of_run(run: Planned) -> Row:
     """Student, teacher and method in any case; a number where a label is one."""
     recipe = run.recipe
     teacher = recipe.teacher
@@ -82,12 +89,10 @@ def _axes(run: Planned) -> Row:
 
 
 def _number(label: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(label)
-        except ValueError:
-            continue
-    return label
+    """``2`` and ``0.5`` as numbers; ``nan``, ``1_5`` and other words that Python reads as some stay."""
+    if not re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", label):
+        return label
+    return float(label) if set(label) & set(".eE") else int(label)
 
 
 def _scores(metrics: Mapping[str, Any], metric: str, n: int) -> Row:
@@ -117,13 +122,15 @@ def _scores(metrics: Mapping[str, Any], metric: str, n: int) -> Row:
 def _audited(results: Mapping[str, Any]) -> Row:
     audit = results.get("audit") or {}
 
-    def of(part: str, key: str) -> float | None:
-        found = (audit.get(part) or {}).get("student") or {}
+    def of(part: str, key: str, arm: str = "student") -> float | None:
+        found = (audit.get(part) or {}).get(arm) or {}
         found = found.get(key) if key else found
         return (found or {}).get("value")
 
-    texts = (audit.get("tokens") or {}).get("student") or {}
-    near = texts.get("teacher") or texts.get("data") or {}
+    def near(arm: str, key: str) -> float | None:
+        texts = (audit.get("tokens") or {}).get(arm) or {}
+        return ((texts.get("teacher") or texts.get("data") or {}).get(key) or {}).get("value")
+
     parts = ((audit.get("subdomains") or {}).get("correctness") or {}) or {}
     own = (parts.get("arms") or {}).get("student") or {}
     done = (parts.get("recovery") or {}).get("student") or {}
@@ -131,8 +138,10 @@ def _audited(results: Mapping[str, Any]) -> Row:
         "recovered": (results.get("recovered") or {}).get("value"),
         "agreement": of("agreement", "same"),
         "excess_agreement": of("excess_agreement", ""),
-        "fidelity_top1": (near.get("top1") or {}).get("value"),
-        "fidelity_kl": (near.get("kl_teacher_student") or {}).get("value"),
+        "agreement_gain": _gain(of("agreement", "same"), of("agreement", "same", "sft")),
+        "fidelity_top1": near("student", "top1"),
+        "fidelity_kl": near("student", "kl_teacher_student"),
+        "fidelity_gain": _gain(near("student", "top1"), near("sft", "top1")),
         "equation_jaccard": of("steps", "equation_jaccard"),
         "unfaithful": of("steps", "unfaithful"),
         "advantage": (own.get("advantage") or {}).get("value"),
@@ -140,6 +149,10 @@ def _audited(results: Mapping[str, Any]) -> Row:
         "retention": (done.get("retention") or {}).get("value"),
         "repair": (done.get("repair") or {}).get("value"),
     }
+
+
+def _gain(student: float | None, baseline: float | None) -> float | None:
+    return None if student is None or baseline is None else student - baseline
 
 
 def to_table(rows: Sequence[Row], axes: Sequence[str]) -> pa.Table:

@@ -23,6 +23,7 @@ _UNITS = {"correlation": "rank correlation", "methods_differ": "share of the var
 _SCORES = ("score", "improvement")
 _SHARES = (
     *("recovered", "validation_score", "agreement", "excess_agreement", "fidelity_top1"),
+    *("agreement_gain", "fidelity_gain"),
     *("equation_jaccard", "unfaithful", "invalid_rate", "truncation_rate", "advantage", "deficit"),
     *("retention", "repair"),
 )

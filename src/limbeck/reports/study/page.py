@@ -57,6 +57,8 @@ def _view(study: Study, tidy: Tidy) -> dict[str, Any]:
         "cards": hypotheses.cards(study, tidy.scale),
         "effects": [effects] if effects else [],
         "parts": parts,
+        "registered": str(study.get("registered") or "").replace("T", " ")[:16],
+        "changes": list(study.get("changes") or ()),
         "failed": failed,
         "chosen": _chosen(study),
         "axes": _axes(study, tidy),

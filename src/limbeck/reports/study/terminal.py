@@ -27,6 +27,8 @@ def print_study(study: Study, table: Mapping[str, Sequence[Any]], console: Conso
     tidy = read(study, table)
     if hypotheses.declared(study):
         console.print(_claims(hypotheses.cards(study, tidy.scale)))
+    for change in study.get("changes") or ():
+        console.print(Text(change, style="yellow"))
     listing = Leaderboard(tidy).listing()
     if listing:
         console.print(_leaderboard(listing.table))

@@ -10,6 +10,7 @@ from limbeck.studies.hypotheses.spec import (
     Claim,
     Correlation,
     Hypothesis,
+    Improvement,
     MethodsDiffer,
     NonInferior,
     Order,
@@ -20,7 +21,8 @@ from limbeck.studies.hypotheses.spec import (
 MEASURED = (
     "student_parameters", "teacher_parameters", "score", "sft_score", "before_score",
     "teacher_score", "improvement", "recovered", "validation_score", "agreement",
-    "excess_agreement", "fidelity_top1", "fidelity_kl", "equation_jaccard", "unfaithful",
+    "excess_agreement", "agreement_gain", "fidelity_top1", "fidelity_kl",
+    "fidelity_gain", "equation_jaccard", "unfaithful",
     "invalid_rate", "truncation_rate", "advantage", "deficit", "retention", "repair",
     "wall_seconds", "train_seconds", "tokens_generated", "peak_memory_bytes",
 )  # fmt: skip
@@ -128,7 +130,7 @@ def _columns(hypothesis: Claim) -> list[tuple[str, str]]:
     if isinstance(hypothesis, Correlation):
         pairs = [("of", hypothesis.of), ("with", hypothesis.with_)]
         return [*pairs, *(("given", column) for column in hypothesis.given)]
-    if isinstance(hypothesis, Paired | Order | MethodsDiffer):
+    if isinstance(hypothesis, Improvement | Paired | Order | MethodsDiffer):
         return [("on", hypothesis.on)]
     if isinstance(hypothesis, NonInferior):
         return [("to", hypothesis.OTHERS[hypothesis.to])]

@@ -3,17 +3,21 @@
 Tasks and seeds are averaged first: they repeat a cell, and say nothing new about, say, its
 student's size. What then counts depends on where the columns vary:
 
-* one of them is the same in all cells of a student (its size), or of a teacher: cells are averaged
-  to **students** or **teachers**. Thirty cells of three students know three sizes.
-* both vary from cell to cell (agreement, fidelity): **cells**, compared within students only
-  (students are held fixed beside ``given``), because a student's cells share a baseline, and so
-  improvements and whatever else hangs on it. What methods or teachers have in common still counts
-  once a cell; hold it fixed by ``given`` where that matters.
+* one of them is told by fewer axes than make a cell: a student's size by the student, a teacher's
+  score by the teacher, a number of rows by itself. Cells are averaged to these: thirty cells of
+  three students know three sizes.
+* both vary from cell to cell (agreement, fidelity): **cells**, with students and teachers held fixed
+  beside ``given``. A student's cells share a baseline, a teacher's all that it is; across them, whatever
+  is low for one of them would go with whatever else is low for it. What methods have in common still
+  counts once a cell.
 
-Seeds are never counted: with other seeds the same cells give the same picture, related or not.
+Only seeds that all cells have are averaged, or a cell that lacks one would look like another. Seeds
+are never counted: with other seeds the same cells give the same picture, related or not.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +40,9 @@ from limbeck.studies.hypotheses.spec import Correlation
 from limbeck.studies.hypotheses.units import SHARED
 
 _OF_TASKS = (*SCORES, "improvement")  # of shares, or of bits: no common mean
+Blocks: TypeAlias = Mapping[str, Sequence[Key]]
+"""What is held fixed to the label of each cell."""
+
 _FEWEST = 4  # of which a rank correlation has an interval
 
 
@@ -52,6 +59,8 @@ def correlation(
         axes: Names of the columns that make a cell.
     """
     columns = (claim.of, claim.with_, *claim.given)
+    seeds = _common_seeds(rows, axes)
+    rows, every = ([row for row in some if row.get("seed") in seeds] for some in (rows, every))
     of_column = [_by_cell(rows, every, column, axes) for column in columns]
     cells = {
         cell: np.array([found[cell] for found in of_column])
@@ -62,22 +71,24 @@ def correlation(
         raise Untestable(f"no cell has all of {', '.join(columns)}")
     lost = len(set().union(*of_column)) - len(cells)
     values = np.array(list(cells.values()))
-    unit, blocks, note = "cells", None, None
+    unit, note = "cells", None
+    blocks: Blocks = {}
     if claim.units == "cells":
         note = SHARED
     else:
-        students = _labels(cells, axes, is_student)
-        for name, labels in (
-            ("students", students),
-            ("teachers", _labels(cells, axes, lambda axis: axis == "teacher")),
-        ):
-            if any(_constant_within(values[:, k], labels) for k in (0, 1)):
-                unit, values = name, _averaged(values, labels)
-                break
+        told = [_told_by(values[:, k], list(cells), len(axes)) for k in (0, 1)]
+        for column, some in zip(columns, told, strict=False):
+            if not some:
+                raise Untestable(f"{column} is the same in all cells")
+        told_by = min(told, key=lambda some: len({_at(cell, some) for cell in cells}))
+        labels = [_at(cell, told_by) for cell in cells]
+        varied = [k for k in range(len(axes)) if len({cell[k] for cell in cells}) > 1]
+        if len(told_by) < len(varied) or len(varied) == 1:
+            unit, values = _named([axes[k] for k in told_by]), _averaged(values, labels)
         else:
-            blocks = students if len(set(students)) > 1 else None
+            blocks = _blocks(list(cells), axes, varied)
     found = _correlated(values, claim.given, blocks, unit)
-    n, fixed = found.n, len(claim.given) + (len(set(blocks)) - 1 if blocks else 0)
+    n, fixed = found.n, len(claim.given) + sum(len(set(labels)) - 1 for labels in blocks.values())
     sign = {"positive": 1, "negative": -1, "any": 0}[claim.direction]
     p = found.p if sign == 0 else found.p / 2 if sign * found.effect > 0 else 1 - found.p / 2
     given = f", {', '.join(claim.given)} held fixed" if claim.given else ""
@@ -121,19 +132,53 @@ def _by_cell(
     }
 
 
-def _labels(cells: Iterable[Key], axes: Sequence[str], wanted: Callable[[str], bool]) -> list[Key]:
-    places = [place for place, axis in enumerate(axes) if wanted(axis)]
-    return [tuple(cell[place] for place in places) for cell in cells]
+def _common_seeds(rows: Sequence[Row], axes: Sequence[str]) -> set[Any]:
+    """The seeds that all cells have; where there is none, all seeds."""
+    of_cell: dict[Key, set[Any]] = {}
+    for row in rows:
+        of_cell.setdefault(tuple(row.get(axis) for axis in axes), set()).add(row.get("seed"))
+    return set.intersection(*of_cell.values()) or set.union(*of_cell.values())
+
+
+def _told_by(values: NDArray[np.float64], cells: Sequence[Key], axes: int) -> tuple[int, ...]:
+    """The fewest axes whose labels tell the value of a cell."""
+    for size in range(axes):
+        for some in itertools.combinations(range(axes), size):
+            if _constant_within(values, [_at(cell, some) for cell in cells]):
+                return some
+    return tuple(range(axes))
+
+
+def _at(cell: Key, places: Iterable[int]) -> Key:
+    return tuple(cell[place] for place in places)
 
 
 def _constant_within(values: NDArray[np.float64], labels: Sequence[Key]) -> bool:
-    """Whether there are fewer numbers than labels could tell apart: one for each label."""
+    """Whether cells of one label have one value."""
     first: dict[Key, float] = {}
     tolerance = 1e-9 * max(1.0, float(np.abs(values).max()))
-    return len(set(labels)) < len(labels) and all(
+    return all(
         abs(first.setdefault(label, value) - value) <= tolerance
         for label, value in zip(labels, values, strict=True)
     )
+
+
+def _named(axes: Sequence[str]) -> str:
+    """What is counted: ``students``, ``teachers``, ``values of data.rows``."""
+    if len(axes) == 1:
+        plain = {"student": "students", "teacher": "teachers", "method": "methods"}
+        return plain.get(axes[0], f"values of {axes[0]}")
+    return f"combinations of {' and '.join(axes)}"
+
+
+def _blocks(cells: Sequence[Key], axes: Sequence[str], varied: Sequence[int]) -> Blocks:
+    """Labels of each cell's student and teacher, where there are several."""
+    found = {}
+    for name, wanted in (("student", is_student), ("teacher", lambda axis: axis == "teacher")):
+        places = [place for place in varied if wanted(axes[place])]
+        if places:
+            found[name] = [_at(cell, places) for cell in cells]
+    return found
 
 
 def _averaged(values: NDArray[np.float64], labels: Sequence[Key]) -> NDArray[np.float64]:
@@ -144,16 +189,16 @@ def _averaged(values: NDArray[np.float64], labels: Sequence[Key]) -> NDArray[np.
 
 
 def _correlated(
-    values: NDArray[np.float64], given: Sequence[str], blocks: list[Key] | None, unit: str
+    values: NDArray[np.float64], given: Sequence[str], blocks: Blocks, unit: str
 ) -> Effect:
     if len(values) < _FEWEST:
         raise Untestable(f"{len(values)} {unit} are too few for a correlation: {_FEWEST} at least")
     fixed = {name: values[:, 2 + k] for k, name in enumerate(given)}
     test = "Spearman" if not given else f"partial Spearman given {', '.join(given)}"
-    if blocks is not None:
-        test += ", within students"
-        for label in sorted(set(blocks), key=str)[1:]:
-            fixed[f"student {label}"] = np.array([float(one == label) for one in blocks])
+    for name, labels in blocks.items():
+        test += f"{', within' if 'within' not in test else ' and'} {name}s"
+        for label in sorted(set(labels), key=str)[1:]:
+            fixed[f"{name} {label}"] = np.array([float(one == label) for one in labels])
     try:
         if not fixed:
             return spearman(values[:, 0], values[:, 1])

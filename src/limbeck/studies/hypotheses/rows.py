@@ -48,7 +48,7 @@ def chosen(rows: Sequence[Row], where: Where, task: str | Sequence[str]) -> list
     tasks = None if task == "all" else {task} if isinstance(task, str) else set(task)
     found = [r for r in rows if matches(r, where) and (tasks is None or r.get("task") in tasks)]
     if not found:
-        raise Untestable("no finished run has these labels and tasks")
+        raise Untestable("no run has these labels and tasks")
     return found
 
 
@@ -111,7 +111,7 @@ def paired(
     groups = [[row for row in rows if matches(row, side)] for side in sides]
     for side, group in zip(sides, groups, strict=True):
         if not group:
-            raise Untestable(f"no finished run has {worded(side)}")
+            raise Untestable(f"no run has {worded(side)}")
     named = {axis for side in sides for axis in side}
     over, averaged = [], []
     for axis in axes:

@@ -63,9 +63,14 @@ class Claim(BaseModel):
 
 
 class Improvement(Claim):
-    """Distilled students score more than fine-tuned ones: the mean improvement is above 0."""
+    """Distilled students score more than fine-tuned ones: the mean improvement is above 0.
+
+    Attributes:
+        on: The column whose mean is above 0: a gain over the fine-tuned student.
+    """
 
     kind: Literal["improvement"] = "improvement"
+    on: Literal["improvement", "agreement_gain", "fidelity_gain"] = "improvement"
 
 
 class MethodsDiffer(Claim):
@@ -177,22 +182,60 @@ class Order(Claim):
         return tuple(self.best_first)
 
 
+class Interaction(Paired):
+    """Side a's lead over side b is larger in one place than in another.
+
+    Attributes:
+        more_in: Labels of the rows where the lead is larger.
+        less_in: Labels of those where it is smaller.
+    """
+
+    kind: Literal["interaction"] = "interaction"
+    more_in: Where = Field(min_length=1)
+    less_in: Where = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _places(self) -> "Interaction":
+        if self.more_in == self.less_in:
+            raise ValueError("more_in and less_in are the same rows")
+        twice = {*self.a, *self.b} & {*self.more_in, *self.less_in}
+        if twice:
+            raise ValueError(
+                f"{min(twice)} tells the sides apart, and cannot tell the places apart"
+            )
+        return self
+
+    @property
+    def sides(self) -> tuple[Where, ...]:
+        """Both, in the one place and then in the other."""
+        return tuple(
+            side | place for place in (self.more_in, self.less_in) for side in (self.a, self.b)
+        )
+
+
 class NonInferior(Claim):
     """Students score less by no more than a margin.
 
     Attributes:
         to: Than the teacher, the fine-tuned student, or the student before any training.
-        margin: The share that may be lost.
+        margin: The share that may be lost; 0 claims that they score more.
     """
 
     OTHERS: ClassVar = {"teacher": "teacher_score", "sft": "sft_score", "before": "before_score"}
 
     kind: Literal["non_inferior"] = "non_inferior"
     to: Literal["teacher", "sft", "before"] = "teacher"
-    margin: float = Field(gt=0)
+    margin: float = Field(ge=0)
 
 
 Hypothesis: TypeAlias = Annotated[
-    Improvement | MethodsDiffer | Correlation | Better | Order | NonInferior | NoDifference,
+    Improvement
+    | MethodsDiffer
+    | Correlation
+    | Better
+    | Interaction
+    | Order
+    | NonInferior
+    | NoDifference,
     Field(discriminator="kind"),
 ]

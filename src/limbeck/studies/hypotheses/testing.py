@@ -16,6 +16,7 @@ from limbeck.studies.hypotheses.spec import (
     Correlation,
     Hypothesis,
     Improvement,
+    Interaction,
     MethodsDiffer,
     NoDifference,
     NonInferior,
@@ -71,6 +72,8 @@ def _tested(claim: Claim, rows: Sequence[Row], axes: Sequence[str]) -> Finding |
                 return compared.non_inferior(claim, mine, axes)
             case Better():
                 return compared.better(claim, mine, axes)
+            case Interaction():
+                return compared.interaction(claim, mine, axes)
             case NoDifference():
                 return compared.no_difference(claim, mine, axes)
             case Order():

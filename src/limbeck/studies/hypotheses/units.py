@@ -8,8 +8,9 @@ counts:
 
 * **students**, six or more: seeds are averaged, the values of a student are one cluster.
 * **seeds**, three or more: all cells and tasks are averaged within each seed, so that whatever cells
-  share is inside one number. Would other seeds show it again? Cells and tasks that lack a seed are
-  left out, or the seeds would differ by what they hold.
+  share is inside one number. Would other seeds show it again? Seeds that some cell or task lacks
+  are left out, or the seeds would differ by what they hold; where fewer than three are left so, the
+  cells and tasks that lack one are left out instead.
 * **cells**, six or more, beside seeds and where students are too few: seeds and tasks are averaged,
   each cell (each pair of cells) is one number. Do the cells agree, or do a few of them carry it?
 * **tasks**, six or more: seeds are averaged, the values of a task are one cluster.
@@ -104,13 +105,18 @@ def sampled(
 
 
 def _of_seeds(of_unit: Mapping[Key, list[Observation]], beside_cells: bool) -> list[Sample]:
-    seeds = {one.seed for ones in of_unit.values() for one in ones}
-    whole = [ones for ones in of_unit.values() if {one.seed for one in ones} == seeds]
+    of_each = [{one.seed for one in ones} for ones in of_unit.values()]
+    every, common = set().union(*of_each), set.intersection(*of_each)
+    seeds = common if len(common) >= FEWEST_SEEDS else every
+    whole = [ones for ones, its in zip(of_unit.values(), of_each, strict=True) if seeds <= its]
     if len(seeds) < FEWEST_SEEDS or not whole:
         return []
-    lost = len(of_unit) - len(whole)
-    note = f"{lost} of {len(of_unit)} cells and tasks lack a seed, left out" if lost else None
-    kept = [one for ones in whole for one in ones]
+    strays, lost = len(every - seeds), len(of_unit) - len(whole)
+    note = joined(
+        f"{strays} of {len(every)} seeds are not in all cells, left out" if strays else None,
+        f"{lost} of {len(of_unit)} cells and tasks lack a seed, left out" if lost else None,
+    )
+    kept = [one for ones in whole for one in ones if one.seed in seeds]
     by_seed = _stacked(_grouped(kept, lambda one: one.seed))
     words = f"{len(whole)} cells and tasks in each of {len(seeds)} seeds"
     found = [Sample(by_seed, None, len(seeds), "seeds", words, note)]
