@@ -130,3 +130,31 @@ def test_weights_take_no_room_twice_and_journals_are_ones_own(both):
     names = ("teacher/model.safetensors", "items/teacher.jsonl")
     same = [(first.path / n).stat().st_ino == (second.path / n).stat().st_ino for n in names]
     assert same == [True, False]
+
+
+def test_a_run_that_was_killed_while_it_took_takes_again(tmp_path):
+    """Weights are linked: the second time, source and target are one file."""
+    made, shared = tmp_path / "made", Shared(tmp_path / "shared")
+    (made / "teacher").mkdir(parents=True)
+    (made / "teacher/model.safetensors").write_bytes(b"weights")
+    (made / "teacher/config.json").write_text("{}")
+    shared.give("key", made, ["teacher"], {"steps": 3})
+    for _ in range(2):
+        assert shared.take("key", tmp_path / "run") == {"steps": 3}
+    assert (tmp_path / "run/teacher/model.safetensors").read_bytes() == b"weights"
+
+
+def test_a_teacher_that_explains_is_measured_for_its_method_alone(tmp_path):
+    """It is asked with other prompts than a teacher that answers."""
+    from limbeck.bench import open_bench
+    from limbeck.run import common
+    from limbeck.run.folder import RunFolder
+
+    server = {"server": "http://127.0.0.1:9/v1", "model": "m"}
+    keys = {}
+    for method in ("undo", "seqkd"):
+        asked = parse_recipe(request(tmp_path / method, method=method, teacher=server))
+        folder = RunFolder(asked.output)
+        folder.manifest = {"hashes": {}, "limbeck": "0"}
+        keys[method] = common.measured(folder, open_bench(asked), "teacher", 8)
+    assert keys["undo"] is None and keys["seqkd"] is not None

@@ -64,6 +64,6 @@ class Here:
 def told(table):
     """What a table says, without times, places and the machine."""
     columns = table.to_pydict()
-    for name in ("wall_seconds", "train_seconds", "peak_memory_bytes", "items"):
+    for name in ("wall_seconds", "train_seconds", "peak_memory_bytes"):
         columns.pop(name)
     return columns

@@ -89,7 +89,12 @@ def test_a_base_in_a_file_of_its_own(tmp_path):
     ]
 
 
-BETTER = {"claim": "x", "kind": "better", "a": {"method": "kd"}, "b": {"method": "taid"}}
+def test_a_base_in_a_file_may_be_changed_on_the_command_line(tmp_path):
+    whole = yaml.safe_load(study(tmp_path).read_text())
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(whole["base"]))
+    path = study(tmp_path, base="recipe.yaml")
+    runs = plan(load_study(path, ["base.training.max_steps=7"]))
+    assert {r.recipe.training["max_steps"] for r in runs} == {7}
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,13 @@ BETTER = {"claim": "x", "kind": "better", "a": {"method": "kd"}, "b": {"method":
         ({"axes": {"method": ["revkd", "kd"], "method.temperature": [1, 2]}}, ["temperature"]),
         ({"axes": {"methods": ["kd"]}}, ["methods", "method"]),
         ({"axes": {"seed": [1]}}, ["no axis", "seeds"]),
+        ({"axes": {"task": {"a": {"data": "x"}}}}, ["task is a column", "data.source"]),
+        ({"axes": {"score": {"a": {"data": "x"}}}}, ["score is a column"]),
+        ({"axes": {"method": ["kd"], "method.betta": [1]}}, ["betta", "method.betta=1"]),
+        (
+            {"axes": {"method": ["kd"], "how": {"a": {"generation.temperature": 0.5}}}},
+            ["generation", "how=a"],
+        ),
         ({"seeds": [1, 2, 1]}, ["seed 1 stands twice"]),
         ({"seeds": []}, ["seeds"]),
         ({"sedes": [1]}, ["sedes", "seeds"]),

@@ -58,7 +58,7 @@ def test_results_by_way_of_a_storage(tmp_path, cluster):
     spec = {"kind": "ray", "address": head.address, "storage": storage}
     done = run_study(study(tmp_path, seeds=[0], executor=spec), name="ray", command="")
     assert done.table.num_rows == 2 and len(list((tmp_path / "bucket").glob("*.tar.gz"))) == 2
-    assert pq.read_table(done.table.to_pylist()[0]["items"]).num_rows == 16
+    assert pq.read_table(done.path / done.table.to_pylist()[0]["items"]).num_rows == 16
 
 
 def test_a_cluster_that_does_not_answer(tmp_path):

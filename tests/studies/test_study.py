@@ -4,9 +4,11 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from limbeck.errors import LimbeckError, RequestError
 from limbeck.studies import study as studies
+from limbeck.studies.spec import load_study
 from limbeck.studies.study import run_study
 from run.tiny import invoke, tree
 from studies.small import Here, study, told, write
@@ -69,7 +71,7 @@ def test_the_row_is_what_the_run_says(finished):
     near = results["audit"]["tokens"]["student"]["teacher"]
     assert row["fidelity_kl"] == near["kl_teacher_student"]["value"]
     assert row["agreement"] == results["audit"]["agreement"]["student"]["same"]["value"]
-    assert pq.read_table(row["items"]).num_rows == row["n"]
+    assert pq.read_table(done.path / row["items"]).num_rows == row["n"]
 
 
 def test_a_finished_study_runs_nothing_again(finished, here):
@@ -175,6 +177,68 @@ def test_folders_of_others_are_left_alone(tmp_path, here):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.tex").write_text("x")
     with pytest.raises(RequestError, match="no study of Limbeck's"):
+        do(tmp_path)
+
+
+def test_a_study_of_this_folder_is_not_written_over(tmp_path, here):
+    """Somebody's own study.yaml makes a folder no study of ours."""
+    path = write(tmp_path)
+    before = path.read_text()
+    with pytest.raises(RequestError, match=r"no study of Limbeck's"):
+        run_study(load_study(path, [f"output={tmp_path}"]), name="", command="")
+    assert path.read_text() == before
+
+
+def test_data_that_changed_under_finished_runs_is_refused(tmp_path, here):
+    rows = [
+        {"prompt": f"{k}+1=", "completion": f"{k + 1}", "answer": str(k + 1)} for k in range(10, 90)
+    ]
+    file = tmp_path / "rows.jsonl"
+    base = yaml.safe_load(write(tmp_path).read_text())["base"]
+    base["data"] = {"source": str(file), "verifier": "exact", "validation": 0.1, "test": 0.2}
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = {"base": base, "axes": {"method": ["kd"]}}
+    do(tmp_path, **asked, seeds=[0])
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows[:-10]))
+    with pytest.raises(RequestError, match="data changed after a run was finished"):
+        do(tmp_path, **asked, seeds=[0, 1])
+    assert len(here.jobs) == 1
+
+
+def test_the_table_is_there_as_far_as_the_study_is(tmp_path, monkeypatch):
+    class Stopped(Here):
+        def run(self, jobs, told):
+            super().run(jobs[:1], told)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(studies, "executor_of", lambda _: Stopped())
+    with pytest.raises(KeyboardInterrupt):
+        do(tmp_path)
+    shown = invoke("study", "results", tmp_path / "out")
+    assert shown.exit_code == 0 and shown.output.count("method=kd") == 1
+
+
+def test_a_study_with_failures_says_so_to_scripts(tmp_path, monkeypatch):
+    executor = Here(fails=lambda job: "revkd" in job.name)
+    monkeypatch.setattr(studies, "executor_of", lambda _: executor)
+    assert invoke("study", write(tmp_path, seeds=[0])).exit_code == 1
+
+
+def test_options_may_come_first(tmp_path, here):
+    assert invoke("study", "--dry-run", write(tmp_path)).exit_code == 0
+
+
+def test_teachers_count_on_the_disk(tmp_path, here, monkeypatch):
+    """Each once for all the runs that share it."""
+    import shutil
+
+    from limbeck.studies import checking
+
+    monkeypatch.setattr(checking, "parameters_of", lambda config: 10**9)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    kept = 4 + 2 + 2  # students, baselines, teachers
+    with pytest.raises(RequestError, match=f"{(kept * 4e9 + 16e9) / 2**30:.1f} GiB"):
         do(tmp_path)
 
 

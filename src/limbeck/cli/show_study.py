@@ -82,14 +82,11 @@ def show_table(folder: Path, form: str) -> None:
         RequestError: There is none, or no such form.
     """
     import pyarrow.csv
-    import pyarrow.parquet as pq
+
+    from limbeck.studies.study import table_of
 
     path = folder / "results.parquet"
-    if not path.exists():
-        raise RequestError(
-            "there is no finished study here", where=str(folder), mend="limbeck study STUDY.yaml"
-        )
-    table = pq.read_table(path)
+    table = table_of(folder)
     if form == "parquet":
         print(path)
     elif form == "csv":

@@ -13,11 +13,11 @@ from limbeck.cli.guard import guarded
 class _OrRun(TyperGroup):
     """A group whose first word may also be a study's file."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """See click: the name of the command, the command, and its words."""
-        if args and args[0] not in self.commands:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click: what is left of the words."""
+        if args and args[0] not in (*self.commands, "--help"):
             args = ["run", *args]
-        return super().resolve_command(ctx, args)
+        return super().parse_args(ctx, args)
 
 
 study = typer.Typer(
@@ -76,7 +76,9 @@ def run(
         from limbeck.studies.study import run_study
 
         words = " ".join(["limbeck study", str(file), *(overrides or [])])
-        show_study(run_study(request, name=file.stem, command=words))
+        done = run_study(request, name=file.stem, command=words)
+        show_study(done)
+        raise typer.Exit(bool(done.study["failed"]))
 
 
 @study.command()
@@ -85,7 +87,7 @@ def results(
     form: Annotated[str, typer.Option("--format", help="csv, md or parquet.")] = "md",
     debug: Debug = False,
 ) -> None:
-    """Print a study's table: a row a run and task. parquet prints where it is."""
+    """Print a study's table as far as it is: a row a run and task. parquet prints where it is."""
     with guarded(debug, quiet=True):
         from limbeck.cli.show_study import show_table
 

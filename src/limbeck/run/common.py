@@ -11,61 +11,75 @@ from typing import Any
 
 from limbeck.bench import Bench, Side
 from limbeck.files import digest
+from limbeck.recipe import Recipe
 from limbeck.run.folder import Common, RunFolder
 
 _NEVER = ("output", "method", "controls", "diagnosis", "prompts", "corpus")
 _OF_TRAINING = (*_NEVER, "generation", "evaluate", "baseline")
+_OF_SCORES = (*_NEVER, "generation", "baseline")
+
+UNLIKE = {
+    "train teacher": (*_OF_TRAINING, "student", "training"),
+    "train start": (*_OF_TRAINING, "teacher", "training"),
+    "train sft": (*_OF_TRAINING, "teacher"),
+    "evaluate teacher": (*_OF_SCORES, "training"),
+    "evaluate before": (*_OF_SCORES, "training"),
+    "evaluate sft": _OF_SCORES,
+}
+"""Stages that runs have in common, and the sections of a recipe that they do not depend on."""
 
 
 def teacher(folder: RunFolder, bench: Bench) -> Common:
     """Its fine-tuning: neither the student nor how it is trained matters."""
-    unlike = (*_OF_TRAINING, "student", "training")
-    key = _key("teacher", folder, bench, unlike, ("teacher", "data"), bench.teacher)
+    key = _key("train teacher", folder, bench, ("teacher", "data"), bench.teacher)
     return Common(key, ["teacher", "teacher-path"])
 
 
 def start(folder: RunFolder, bench: Bench) -> Common:
     """The student's fine-tuning before its distillation."""
-    unlike = (*_OF_TRAINING, "teacher", "training")
-    key = _key("start", folder, bench, unlike, ("student", "data"), bench.student)
+    key = _key("train start", folder, bench, ("student", "data"), bench.student)
     return Common(key, ["start"])
 
 
 def baseline(folder: RunFolder, bench: Bench, steps: int) -> Common:
     """Plain fine-tuning for so many steps: no teacher matters."""
-    unlike = (*_OF_TRAINING, "teacher")
-    key = _key("sft", folder, bench, unlike, ("student", "data"), bench.student, steps)
+    key = _key("train sft", folder, bench, ("student", "data"), bench.student, steps)
     return Common(key, ["arms/sft"])
 
 
 def measured(folder: RunFolder, bench: Bench, arm: str, longest: int) -> Common | None:
-    """Scores of a model that the method has not touched; None for the others."""
-    if arm not in ("teacher", "before", "sft"):
+    """Scores of a model that the method has not touched; None for the others.
+
+    A teacher that explains is asked with prompts of its method.
+    """
+    if arm not in ("teacher", "before", "sft") or (arm == "teacher" and bench.method.tutors):
         return None
     trained = folder.done("train sft") if arm == "sft" else None
     steps = trained["steps"] if trained else None
-    unlike = (*_NEVER, "generation", "baseline", *(() if arm == "sft" else ("training",)))
     hashes = ("student", "teacher", "data")
-    key = _key(arm, folder, bench, unlike, hashes, bench.student, steps, longest)
+    key = _key(f"evaluate {arm}", folder, bench, hashes, bench.student, steps, longest)
     return Common(key, [f"items/{arm}.*"])
 
 
+def said(recipe: Recipe, stage: str) -> str:
+    """What a recipe says that a stage depends on."""
+    but: dict[str, Any] = {"teacher": {"noise"}, **dict.fromkeys(UNLIKE[stage], True)}
+    return json.dumps(recipe.model_dump(mode="json", exclude=but), sort_keys=True)
+
+
 def _key(
-    what: str,
+    stage: str,
     folder: RunFolder,
     bench: Bench,
-    unlike: Iterable[str],
     hashes: Iterable[str],
     side: Side | None,
     *more: Any,
 ) -> str:
-    but: dict[str, Any] = {"teacher": {"noise"}, **dict.fromkeys(unlike, True)}
-    recipe = bench.recipe.model_dump(mode="json", exclude=but)
     known = folder.manifest["hashes"]
     content = {name: known.get(name) for name in hashes}
     version = folder.manifest["limbeck"]
-    words = json.dumps(recipe, sort_keys=True)
-    return digest(what, version, words, content, bench.max_length, _tokenizer(side), *more)
+    words = said(bench.recipe, stage)
+    return digest(stage, version, words, content, bench.max_length, _tokenizer(side), *more)
 
 
 def _tokenizer(side: Side | None) -> str:

@@ -119,6 +119,18 @@ class RunFolder:
         """Whether everything is done."""
         return (self / "results.json").exists() and (self / "report.html").exists()
 
+    @property
+    def held(self) -> bool:
+        """Whether a process works here now."""
+        try:
+            with (self / ".lock").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
     def done(self, stage: str) -> dict[str, Any] | None:
         """What a finished stage left in the manifest, or None; a folder need not be held for it."""
         manifest = self.manifest or self._read()

@@ -75,8 +75,9 @@ class Shared:
 def _put(source: Path, target: Path) -> None:
     """The same file at another place; weights, which nobody changes in place, take no room twice."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # of a process that was killed here: perhaps the same file
     if source.suffix == ".safetensors":
-        with suppress(OSError):  # another file system, or a file that is there
+        with suppress(OSError):  # another file system
             os.link(source, target)
             return
     shutil.copy2(source, target)

@@ -1,15 +1,20 @@
 """Every recipe of a study before the doctor, and room for all of it on the disk."""
 
+import json
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from limbeck.bench import open_bench
 from limbeck.doctor import Finding
 from limbeck.errors import RequestError
 from limbeck.models import load_config, load_tokenizer, parameters_of
-from limbeck.recipe import ModelSpec
+from limbeck.recipe import ModelSpec, Recipe
 from limbeck.reports import words
 from limbeck.run import check_recipe
+from limbeck.run.opening import hashes_of
+from limbeck.studies.folder import check_folder
 from limbeck.studies.hypotheses import check
 from limbeck.studies.plan import Planned, plan
 from limbeck.studies.rehearsal import rehearse
@@ -17,8 +22,8 @@ from limbeck.studies.selection import check_selection
 from limbeck.studies.spec import Study
 from limbeck.studies.table import HELD_OUT, task_name
 
-_FINISHED = 2 * 4
-"""Bytes a parameter that a run leaves: student and baseline in 32 bits."""
+_BYTES = 4
+"""Of a parameter that is kept: 32 bits."""
 _TRAINING = 4 * 4
 """Bytes a parameter while it trains: weights, gradients' moments, and a checkpoint being written."""
 
@@ -33,8 +38,10 @@ def check_study(study: Study) -> list[tuple[str, Finding]]:
         RequestError: A recipe cannot be understood, or something it names is not there.
     """
     runs = plan(study)
+    check_folder(Path(study.output))
     check_claims(study, runs)
     check_room(study, runs)
+    check_unchanged(runs)
     first = {run.cell: run for run in reversed(runs)}
     return [(cell, f) for cell, run in first.items() for f in check_recipe(run.recipe)]
 
@@ -54,22 +61,58 @@ def check_claims(study: Study, runs: list[Planned]) -> None:
     rehearse(study, runs)
 
 
+def check_unchanged(runs: Sequence[Planned]) -> None:
+    """Refuse to go on where data or models are no longer those of the runs that are finished.
+
+    Raises:
+        RequestError: Says what has changed, and of which run.
+    """
+    known: dict[str, dict[str, str]] = {}
+    for run in runs:
+        if not _done(run) or not _may_change(run.recipe):
+            continue
+        sections = {"student", "teacher", "data", "seed", "prompts", "diagnosis", "method"}
+        key = str(run.recipe.model_dump(mode="json", include=sections))
+        now = known.setdefault(key, {}) or hashes_of(open_bench(run.recipe))
+        known[key] = now
+        manifest = (run.folder / "manifest.json").read_text(encoding="utf-8")
+        then = json.loads(manifest)["hashes"]
+        changed = sorted(name for name in now if name in then and now[name] != then[name])
+        if changed:
+            raise RequestError(
+                f"{', '.join(changed)} changed after a run was finished",
+                where=f"{run.folder}: {run.cell}, seed {run.seed}",
+                mend="put it back as it was, or give another output= and run the study anew",
+            )
+
+
+def _may_change(recipe: Recipe) -> bool:
+    """Whether a recipe names files, or something on the hub."""
+    models = [spec for spec in (recipe.student, recipe.teacher) if spec is not None]
+    return recipe.data.origin != "task" or any(s.model or s.checkpoints for s in models)
+
+
 def check_room(study: Study, runs: list[Planned]) -> None:
     """Refuse a study whose models alone do not fit on the disk.
 
     Raises:
         RequestError: They do not; says how much is needed and how much there is.
     """
-    sizes = {run.id: _parameters(run.recipe.student) for run in runs if not _done(run)}
-    if not sizes:
+    missing = [run for run in runs if not _done(run)]
+    if not missing:
         return
-    needed = sum(sizes.values()) * _FINISHED + max(sizes.values()) * _TRAINING
+    sizes: dict[str, int] = {}
+    for run in missing:
+        for its, spec in _trained(run.recipe).items():
+            sizes[its] = sizes.get(its) or _size(spec, run.recipe)
+    kept = {key: size for run in missing for key, size in _kept(run, sizes)}
+    needed = sum(kept.values()) * _BYTES + max(sizes.values()) * _TRAINING
     folder = Path(study.output).absolute()
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
         raise RequestError(
-            f"the models of {len(sizes)} runs take {words.memory(needed)}, and {words.memory(free)} "
+            f"the models of {len(missing)} runs take {words.memory(needed)}, and {words.memory(free)} "
             "are free",
             where=str(there),
             mend="give output= on another disk, fewer runs, or smaller students",
@@ -80,5 +123,39 @@ def _done(run: Planned) -> bool:
     return (run.folder / "results.json").exists()
 
 
-def _parameters(spec: ModelSpec) -> int:
-    return parameters_of(load_config(spec, "student", load_tokenizer(spec, "student")))
+def _trained(recipe: Recipe) -> dict[str, ModelSpec]:
+    """The models that a run trains, by what it says of them."""
+    teacher = recipe.teacher
+    specs = [recipe.student]
+    specs += [teacher] if teacher is not None and teacher.sft is not None else []
+    return {spec.model_dump_json(): spec for spec in specs}
+
+
+def _size(spec: ModelSpec, recipe: Recipe) -> int:
+    """Parameters; a model without a tokenizer of its own has the other one's."""
+    others = [one for one in (spec, recipe.student, recipe.teacher) if one is not None]
+    found = (load_tokenizer(one, "a model") for one in others)
+    return parameters_of(load_config(spec, "a model", next(filter(None, found), None)))
+
+
+def _kept(run: Planned, sizes: Mapping[str, int]) -> Iterator[tuple[Any, int]]:
+    """Parameters that a run leaves on the disk, under what tells them from those of other runs.
+
+    Weights that runs share are there once.
+    """
+    recipe, student = run.recipe, run.recipe.student
+    size = sizes[student.model_dump_json()]
+    data = str(recipe.data.model_dump(mode="json")), recipe.seed
+    yield (run.id, "student"), size
+    controls = recipe.controls if isinstance(recipe.controls, list) else [recipe.controls] * 2
+    yield (run.id, "controls"), size * sum(map(bool, controls))
+    if student.sft is not None:
+        yield ("start", student.model_dump_json(), data), size
+    if recipe.baseline != "none":
+        training = str(recipe.training)
+        yield ("sft", student.model_dump_json(), training, data), size
+    teacher = recipe.teacher
+    if teacher is not None and teacher.sft is not None:
+        whole = sizes[teacher.model_dump_json()]
+        words = teacher.model_dump_json(exclude={"noise"})
+        yield ("teacher", words, data), whole * (1 + (teacher.keep_checkpoints or 0))

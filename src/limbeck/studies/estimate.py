@@ -11,6 +11,7 @@ from limbeck.console import progress
 from limbeck.errors import LimbeckError
 from limbeck.files import write_text
 from limbeck.recipe import parse_recipe, put
+from limbeck.run.common import UNLIKE, said
 from limbeck.studies.executors import Job
 from limbeck.studies.local import LocalExecutor
 from limbeck.studies.plan import Planned, plan
@@ -35,16 +36,6 @@ class Size:
 
 SMALL = Size(10, 64, 16)
 """Steps are multiplied by the rounds of the method: each round has ten evaluations, as in the study."""
-
-SHARED = {
-    "train teacher": {"output", "method", "student", "training", "evaluate", "generation"},
-    "train start": {"output", "method", "teacher", "training", "evaluate", "generation"},
-    "train sft": {"output", "method", "teacher", "evaluate", "generation"},
-    "evaluate teacher": {"output", "method", "training", "generation"},
-    "evaluate before": {"output", "method", "training", "generation", "baseline"},
-    "evaluate sft": {"output", "method", "generation"},
-}
-"""Stages that several runs have in common, and the keys of a recipe that they do not depend on."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +101,18 @@ def estimate(study: Study) -> Estimated:
     disk = 0
     with tempfile.TemporaryDirectory() as place, progress("trials", len(first), "cells") as advance:
         for run in first.values():
+            missing = sum(r.cell == run.cell and read_results(r.folder) is None for r in runs)
+            if not missing:
+                advance(1)
+                continue
             bench = open_bench(run.recipe)
             sizes = _sizes(bench)
             small, large = (_tried(run, size, Path(place) / str(size.steps)) for size in sizes)
             took = _scaled(small.seconds, large.seconds, sizes, bench)
-            alone = sum(s for name, s in took.items() if name not in SHARED)
-            missing = sum(r.cell == run.cell and read_results(r.folder) is None for r in runs)
+            alone = sum(s for name, s in took.items() if name not in UNLIKE)
             cells.append(Cell(run.cell, missing, alone, large.memory_bytes))
             for name, seconds in took.items():
-                if name in SHARED:
+                if name in UNLIKE:
                     stages[name] = max(stages.get(name, 0.0), seconds)
             disk += large.disk_bytes * missing
             advance(1)
@@ -223,9 +217,11 @@ def _steps(bench: Bench, whose: str) -> float:
 
 
 def _shared(runs: list[Planned], stages: Mapping[str, float]) -> dict[str, tuple[int, int]]:
-    """How often each stage is made, and how many runs use it: by what their recipes have in common."""
+    """How often each stage is still to be made, and by how many runs it will be used."""
+    missing = [run for run in runs if read_results(run.folder) is None]
+    finished = [run for run in runs if run not in missing]
     found: dict[str, tuple[int, int]] = {}
     for stage in stages:
-        keys = {str(run.recipe.model_dump(mode="json", exclude=SHARED[stage])) for run in runs}
-        found[stage] = (len(keys), len(runs))
+        keys, made = ({said(run.recipe, stage) for run in some} for some in (missing, finished))
+        found[stage] = (len(keys - made), len(missing))
     return found

@@ -1,10 +1,13 @@
 """Where the runs of a study are done: one small protocol, and what happens to each run."""
 
 import os
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 State = Literal["waiting", "running", "done", "failed"]
 TAIL = 20  # lines of a log that a message shows
@@ -59,6 +62,37 @@ class Executor(Protocol):
             LimbeckError: Nothing can be run here at all.
         """
         ...
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let a closed terminal and SIGTERM stop a study as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handled((signal.SIGTERM, signal.SIGHUP), stop):
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let nobody stop what ends the processes of a study."""
+    with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(signals: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, its in before.items():
+            signal.signal(number, its)
 
 
 def cores() -> int:

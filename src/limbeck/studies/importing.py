@@ -58,4 +58,4 @@ def import_released(folder: Path, output: Path) -> Done:
 
 def _imported(output: Path) -> bool:
     """Whether a folder is such a study: it has results, and no study file that runs made them."""
-    return (output / _STATE).exists() and not (output / "study.yaml").exists()
+    return (output / _STATE).exists() and not (output / "resolved.yaml").exists()

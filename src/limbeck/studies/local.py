@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from limbeck.studies.executors import Job, Told, cores
+from limbeck.run.folder import RunFolder
+from limbeck.studies.executors import Job, Told, cores, undisturbed
 
 _GRACE_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
@@ -31,17 +32,23 @@ class LocalExecutor:
         try:
             while waiting or running:
                 for slot in range(self.processes):
-                    if waiting and slot not in running:
-                        job = waiting.pop(0)
-                        running[slot] = job, self._start(job, slot)
-                        told(job, "running")
+                    job = _next(waiting) if slot not in running else None
+                    if job is None:
+                        continue
+                    waiting.remove(job)
+                    told(job, "running")
+                    if job.done:  # by the process that was still at it
+                        told(job, "done")
+                        continue
+                    running[slot] = job, self._start(job, slot)
                 time.sleep(_LOOK_SECONDS)
                 for slot, (job, process) in list(running.items()):
                     if process.poll() is not None:
                         del running[slot]
                         told(job, "done" if process.returncode == 0 and job.done else "failed")
         finally:
-            _stop([process for _, process in running.values()])
+            with undisturbed():
+                _stop([process for _, process in running.values()])
 
     def _start(self, job: Job, slot: int) -> subprocess.Popen[bytes]:
         job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -49,8 +56,9 @@ class LocalExecutor:
         threads = str(max(1, cores() // self.processes))
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment.setdefault(name, threads)
-        if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = str(slot % self.gpus)
+        if self.gpus:  # of those that this process may use
+            ours = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(self.gpus)))
+            environment["CUDA_VISIBLE_DEVICES"] = ours.split(",")[slot % self.gpus].strip()
         words = [
             "-m",
             "limbeck",
@@ -70,6 +78,11 @@ class LocalExecutor:
                 env=environment,
                 start_new_session=True,
             )
+
+
+def _next(waiting: Sequence[Job]) -> Job | None:
+    """The first job that no process works at: one may have outlived a study that was killed."""
+    return next((job for job in waiting if not RunFolder(job.folder).held), None)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

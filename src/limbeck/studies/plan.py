@@ -81,22 +81,33 @@ def _is_key(axis: str) -> bool:
 
 def _run(study: Study, labels: dict[str, str], seed: int) -> Planned:
     request = copy.deepcopy(study.base)
+    varied: list[str] = []
     # A whole section first, then what is set in it.
     for axis in sorted(labels, key=lambda name: (name.count("."), list(labels).index(name))):
         value = copy.deepcopy(study.axes[axis][labels[axis]])
         changes = {axis: value} if _is_key(axis) else value
         for key, its in changes.items():
             put(request, key, its, f"axes.{axis}")
+            varied.append(key.partition(".")[0])
     request["seed"] = seed
-    _fit_to_method(request, [axis.partition(".")[0] for axis in labels])
-    if study.select is not None:
-        put(request, "evaluate.validation", True, "select")
-    where = ", ".join(f"{axis}={label}" for axis, label in labels.items())
-    request["output"] = "?"
-    recipe = parse_recipe(request, where=f"the run with {where or 'the base recipe'}")
+    where = ", ".join(f"{axis}={label}" for axis, label in labels.items()) or "the base recipe"
+    try:
+        recipe = _recipe(study, request, varied, where)
+    except RequestError as error:
+        place = f"the run with {where}" + (f": {error.where}" if where not in error.where else "")
+        raise RequestError(error.what, where=place, mend=error.mend) from None
     identity = _hash(recipe, "output")[:12]
     request["output"] = str(Path(study.output) / RUNS / identity)
     return Planned(identity, labels, seed, parse_recipe(request, where=where))
+
+
+def _recipe(study: Study, request: dict[str, Any], varied: list[str], where: str) -> Recipe:
+    """The recipe of a run whose folder is not known yet; ``request`` is made to fit its method."""
+    _fit_to_method(request, varied)
+    if study.select is not None:
+        put(request, "evaluate.validation", True, "select")
+    request["output"] = "?"
+    return parse_recipe(request, where=where)
 
 
 def _fit_to_method(request: dict[str, Any], varied: list[str]) -> None:
@@ -111,9 +122,14 @@ def _fit_to_method(request: dict[str, Any], varied: list[str]) -> None:
     if said is None:
         return
     method = build_method({"name": said} if isinstance(said, str) else said)
-    writes = method.teacher_writes or method.student_writes
-    for section, used in (("generation", writes), ("corpus", method.needs_corpus)):
-        if not used and section not in varied:
+    used = {
+        "generation": method.teacher_writes or method.student_writes,
+        "corpus": method.needs_corpus,
+        "diagnosis": method.tutors,
+        "prompts": method.tutors,
+    }
+    for section, reads in used.items():
+        if not reads and section not in varied:
             request.pop(section, None)
 
 

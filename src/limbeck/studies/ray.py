@@ -1,6 +1,7 @@
 """Runs as tasks of a Ray cluster: lost workers are replaced, results come back to the study."""
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 from limbeck.console import say
 from limbeck.errors import LimbeckError, RequestError
+from limbeck.files import digest
 from limbeck.studies.executors import Job, Told
 from limbeck.studies.spec import RayCluster
 
@@ -91,7 +93,7 @@ class RayExecutor:
         for job in jobs:
             recipe = job.recipe.read_text(encoding="utf-8")
             threads = max(1, int(spec.cpus))
-            reference = remote.remote(job.id, recipe, threads, spec.storage)
+            reference = remote.remote(_place_of(job), job.id, recipe, threads, spec.storage)
             waiting[reference] = job
             told(job, "running")
         try:
@@ -122,6 +124,13 @@ class RayExecutor:
         return job.done
 
 
+def _place_of(job: Job) -> str:
+    """Of a study on a node: this one's, begun when it was. One that is begun anew finds nothing old."""
+    began = job.shared.parent / "registered.json"
+    when = json.loads(began.read_text(encoding="utf-8"))["when"] if began.exists() else ""
+    return digest(str(job.shared.resolve()), when)
+
+
 def _reach(address: str) -> None:
     """Is anybody there? Ray itself waits for minutes, and then ends the process.
 
@@ -144,11 +153,12 @@ def _reach(address: str) -> None:
 
 
 def done_elsewhere(
-    run: str, recipe: str, threads: int, storage: str | None
+    study: str, run: str, recipe: str, threads: int, storage: str | None
 ) -> tuple[str, bytes | str | None]:
     """Do one run on this node.
 
     Args:
+        study: What tells the study from others on this node.
         run: Its id.
         recipe: Its recipe, as YAML.
         threads: Threads of its process.
@@ -157,7 +167,7 @@ def done_elsewhere(
     Returns:
         What it printed, and the packed run, or where it is; None where it failed.
     """
-    place = Path(tempfile.gettempdir()) / f"limbeck-study-{os.getuid()}"
+    place = Path(tempfile.gettempdir()) / f"limbeck-study-{os.getuid()}" / study
     folder, file = place / "runs" / run, place / "recipes" / f"{run}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(recipe, encoding="utf-8")

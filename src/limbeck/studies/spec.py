@@ -7,8 +7,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from limbeck.recipe import explain, read_yaml
-from limbeck.studies.hypotheses import Hypothesis
+from limbeck.recipe import explain, override, read_yaml
+from limbeck.studies.hypotheses import RESERVED, Hypothesis
 from limbeck.studies.selection import Selection
 
 Axis = dict[str, Any]
@@ -103,6 +103,12 @@ class Study(BaseModel):
         for name in ("output", "seed", "evaluate.validation"):
             if name in self.axes:
                 raise ValueError(f"{name} is no axis" + (": give seeds" if name == "seed" else ""))
+        for name in self.axes:
+            if name in RESERVED:
+                raise ValueError(
+                    f"{name} is a column of every study's table; call the axis otherwise"
+                    + (", or vary data or data.source" if name == "task" else "")
+                )
         return self
 
 
@@ -147,11 +153,13 @@ def load_study(path: str | Path, overrides: tuple[str, ...] | list[str] = ()) ->
         RequestError: It cannot be read, or is wrong; names key and mend.
     """
     path = Path(path)
-    found = read_yaml(path, overrides, "study", "it needs base and axes")
+    found = read_yaml(path, (), "study", "it needs base and axes")
     base = found.get("base")
     if isinstance(base, str):
         where = path.parent / base
         found["base"] = read_yaml(where, (), "recipe", "it needs student, teacher and data")
+    for item in overrides:
+        override(found, item)
     found.setdefault("output", f"studies/{path.stem}")
     try:
         return Study.model_validate(found)

@@ -1,33 +1,32 @@
 """A study from its file to its report."""
 
-import contextlib
-import fcntl
 import importlib.metadata
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from limbeck.console import say
 from limbeck.errors import LimbeckError, RequestError
-from limbeck.files import write_json, write_text, writing
-from limbeck.studies.checking import check_claims, check_room
-from limbeck.studies.executors import Executor, Job
+from limbeck.files import write_json, write_text
+from limbeck.studies.checking import check_claims, check_room, check_unchanged
+from limbeck.studies.executors import Executor, Job, stoppable
+from limbeck.studies.folder import RESOLVED, held
 from limbeck.studies.hypotheses import test
 from limbeck.studies.hypotheses.finding import joined
-from limbeck.studies.plan import Planned, plan
+from limbeck.studies.plan import RUNS, Planned, plan
 from limbeck.studies.progress import Watched
 from limbeck.studies.registering import Registered, family, register
 from limbeck.studies.selection import select
-from limbeck.studies.spec import RayCluster, Study, to_yaml
+from limbeck.studies.spec import RayCluster, Study, load_study, to_yaml
 from limbeck.studies.table import FILE, Row, read_results, rows_of, to_table, write_table
 
 SCHEMA = "limbeck.study/1"
 SHARED = "shared"
-_STUDY = "study.yaml"
 _STATE = "study.json"
 
 
@@ -69,8 +68,9 @@ def run_study(study: Study, *, name: str, command: str) -> Done:
     runs = plan(study)
     check_claims(study, runs)
     check_room(study, runs)
+    check_unchanged(runs)
     folder = Path(study.output)
-    with _held(folder, study):
+    with held(folder, to_yaml(study)):
         registered = register(folder, study)
         failed = _do(study, runs, folder)
         table = _table(study, runs, folder)
@@ -149,8 +149,11 @@ def _do(study: Study, runs: Sequence[Planned], folder: Path) -> list[dict[str, A
     missing = [job for job in jobs if not job.done]
     if len(missing) < len(jobs):
         say(f"{len(jobs) - len(missing)} of {len(jobs)} runs are finished")
+    others = {path.name for path in (folder / RUNS).glob("*")} - {run.id for run in runs}
+    if others:
+        say(f"{len(others)} more in {folder / RUNS} are of cells that the study no longer has")
     if missing:
-        with Watched(jobs) as told:
+        with Watched(jobs) as told, stoppable():
             executor_of(study).run(missing, told)
     by_id = {run.id: run for run in runs}
     return [
@@ -200,29 +203,21 @@ def _report(found: dict[str, Any], table: pa.Table, folder: Path) -> None:
     write_study_report(found, table.to_pydict(), folder / "report.html")
 
 
-@contextlib.contextmanager
-def _held(folder: Path, study: Study) -> Iterator[None]:
-    """Hold the folder for this process; refuse one that belongs to something else."""
-    known = folder / _STUDY
-    if folder.exists() and not folder.is_dir():
-        raise RequestError("the output is a file", where=str(folder), mend="name a folder")
-    if folder.exists() and not known.exists() and any(folder.iterdir()):
+def table_of(folder: Path) -> pa.Table:
+    """The table of a study as far as it is, from the runs that are finished.
+
+    Raises:
+        RequestError: There is no study, or no finished run.
+    """
+    if (folder / RESOLVED).exists():
+        study = load_study(folder / RESOLVED, [f"output={folder}"])
+        table = _table(study, plan(study), folder)
+        if table is not None:
+            write_table(table, folder / FILE)
+    if not (folder / FILE).exists():
         raise RequestError(
-            "the output folder holds files that are no study of Limbeck's",
+            "there is no study with a finished run here",
             where=str(folder),
-            mend="name an empty or new folder with output=",
+            mend="limbeck study STUDY.yaml",
         )
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RequestError(
-                "another process is working on this study",
-                where=str(folder),
-                mend="wait for it, or give another output=",
-            ) from None
-        write_text(known, to_yaml(study))
-        yield
+    return pq.read_table(folder / FILE)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.files import new_file
-from limbeck.studies.plan import Planned
+from limbeck.studies.plan import RUNS, Planned
 
 HELD_OUT = "held-out"
 FILE = "results.parquet"
@@ -57,7 +57,7 @@ def rows_of(run: Planned, results: Mapping[str, Any]) -> list[Row]:
     rows = [
         shared | _scores(results["evaluation"]["metrics"], metric, results["evaluation"]["items"])
     ]
-    rows[0] |= {"task": HELD_OUT, "items": str(run.folder / "items" / "student.parquet")}
+    rows[0] |= {"task": HELD_OUT, "items": f"{RUNS}/{run.id}/items/student.parquet"}
     rows[0] |= _audited(results)
     validation = (results.get("validation") or {}).get(metric) or {}
     rows[0] |= {"validation_score": validation.get("value")}
@@ -65,8 +65,7 @@ def rows_of(run: Planned, results: Mapping[str, Any]) -> list[Row]:
         main = task["main"] if task["metrics"]["student"].get(task["main"]) else "accuracy"
         if not task["metrics"]["student"].get(main):
             continue
-        path = run.folder / "tasks" / "student" / f"{name}.parquet"
-        found = {"task": name, "items": str(path)}
+        found = {"task": name, "items": f"{RUNS}/{run.id}/tasks/student/{name}.parquet"}
         rows.append(shared | _scores(task["metrics"], main, task["n"]) | found)
     return rows
 

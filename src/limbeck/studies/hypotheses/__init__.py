@@ -1,6 +1,6 @@
 """Hypotheses of a study: written before it runs, checked against its axes, tested on its table."""
 
-from .checking import MEASURED, axes_of, check
+from .checking import MEASURED, RESERVED, axes_of, check
 from .result import Result
 from .spec import (
     Better,
@@ -17,6 +17,7 @@ from .testing import test
 
 __all__ = [
     "MEASURED",
+    "RESERVED",
     "Better",
     "Correlation",
     "Hypothesis",
