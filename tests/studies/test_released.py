@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from limbeck.errors import RequestError
+from limbeck.reports.study import render_study
 from limbeck.studies.hypotheses import MEASURED, Correlation, check
 from limbeck.studies.importing import import_released
 from limbeck.studies.published import fixed_in_advance, published, released_study
@@ -141,3 +142,25 @@ def test_an_import_is_a_study_on_the_disk(folder: Path, tmp_path: Path):
     (tmp_path / "other" / "mine.txt").write_text("keep")
     with pytest.raises(RequestError, match="no imported study"):
         import_released(folder, tmp_path / "other")
+
+
+def test_the_page_has_the_published_statistics_of_every_task(folder: Path):
+    study, table = released_study(folder)
+    of = {(row["domain"], row["task"]): row for row in study["by_task"]}
+    assert len(of) == 14
+    gains = {"SVAMP": 7.39, "MultiArith": 7.09, "SingleEq": 8.31, "AddSub": 5.57, "AQuA": 4.07}
+    for task, t in gains.items():
+        assert of["maths", task]["gain"] == pytest.approx(t, abs=0.006)
+    assert of["maths", "MultiArith"]["agreement"] == pytest.approx(-0.63, abs=0.006)
+    assert of["maths", "MultiArith"]["similarity"] == pytest.approx(-0.46, abs=0.006)
+    page = render_study({**study, "command": "", "study_file": ""}, table)
+    assert "By task, as published" in page and "7.39" in page and "Written in the study" not in page
+
+
+def test_agreement_stands_where_it_was_measured(folder: Path):
+    """One method's agreement beside another's score is a point that cannot be."""
+    _, table = released_study(folder)
+    names = ("method", "method.temperature", "agreement")
+    for method, temperature, agreement in zip(*(table[n] for n in names), strict=True):
+        if agreement is not None:
+            assert (method, temperature) == ("revkd", 1)

@@ -120,6 +120,7 @@ def study(**other: Any) -> dict[str, Any]:
         "schema": "limbeck.study/1",
         "name": "Methods, students and teachers",
         "created": "2026-11-21T19:00:00",
+        "registered": "2026-11-20T19:00:00",
         "limbeck": "0.1.0",
         "axes": {
             "method": list(METHODS),

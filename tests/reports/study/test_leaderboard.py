@@ -105,7 +105,9 @@ def test_a_bar_stands_over_each_group_of_the_ranks():
 def test_too_few_blocks_are_said_to_be_too_few():
     values = _rows({m: {"s": x, "r": x + 0.1} for m, x in (("a", 0.3), ("b", 0.5), ("c", 0.7))})
     tidy = read({}, values)
-    assert "With 2 blocks no pair could" in critical.figure(tidy, Leaderboard(tidy)).picture.caption
+    assert (
+        "With 2 of them no pair could" in critical.figure(tidy, Leaderboard(tidy)).picture.caption
+    )
 
 
 def test_the_front_holds_what_no_other_beats():
@@ -115,3 +117,21 @@ def test_the_front_holds_what_no_other_beats():
     ]
     assert front(rows) == [rows[0], rows[1], rows[4]]
     assert front(rows, higher_is_better=False) == [rows[0]]
+
+
+def test_methods_of_one_cell_are_ranked_over_its_seeds():
+    scores = {"a": (0.5, 0.6, 0.7), "b": (0.4, 0.5, 0.75), "c": (0.1, 0.2, 0.3)}
+    rows = [
+        {"method": m, "student": "s", "task": "t", "seed": seed, "score": x}
+        for m, values in scores.items()
+        for seed, x in enumerate(values)
+    ]
+    tidy = read({}, columns([*rows, {**rows[0], "seed": 9}]))
+    board = Leaderboard(tidy)
+    assert board.of_seeds and board.ranks.blocks == 3, "seed 9 has one method only"
+    assert {line.name: line.rank for line in board.lines} == pytest.approx(
+        {"a": 4 / 3, "b": 5 / 3, "c": 3}
+    )
+    found = critical.figure(tidy, board)
+    assert "the 3 seeds of one cell" in found.picture.caption
+    assert len(found.data.rows) == 9 and "seed" in found.data.columns

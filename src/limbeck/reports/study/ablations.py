@@ -19,6 +19,7 @@ Point = tuple[Any, Spread]
 """A label of the axis, and the score there."""
 
 _ELSEWHERE = ("student", "method")  # lines, and a part of the page, of their own
+_LETTERS = 40  # of the words along an axis, before they have to slant
 _APART = 0.09  # of the room between two words of an axis, from one method to the next
 
 
@@ -73,8 +74,10 @@ def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
     if of_numbers:
         values_axis(axes, places.values())
     else:
-        names = [fitted(label, 16, 2) for label in places]
-        axes.set_xticks(list(places.values()), names)
+        names = [fitted(label, 16) for label in places]
+        slanted: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        many = sum(map(len, names)) > _LETTERS
+        axes.set_xticks(list(places.values()), names, **(slanted if many else {}))
     tidy.scale.mark(axes.yaxis)
     if not tidy.scale.higher_is_better:
         axes.invert_yaxis()

@@ -24,28 +24,35 @@ def figure(tidy: Tidy, board: Leaderboard) -> Figure | None:
     if ranks is None:
         return None
     title, caption = "Which methods differ", _caption(ranks, board)
-    data = of_rows("ranks", board.blocks, (*board.axes, "task", "method", "score"))
+    columns = (*board.axes, "task", *(("seed",) if board.of_seeds else ()), "method", "score")
+    data = of_rows("ranks", board.ranked, columns)
     return Figure(Picture(_draw(tidy, ranks, title, caption), caption, _pairs(title, ranks)), data)
 
 
 def _caption(ranks: AverageRanks, board: Leaderboard) -> str:
     blocks = f"{words.count(ranks.blocks)} blocks ({names(board.axes)}, means over seeds)"
+    if board.of_seeds:
+        blocks = f"the {words.count(ranks.blocks)} seeds of one cell"
     said = [
         f"Average ranks over {blocks}; further left is better. Methods that a bar joins do not "
         "differ at the 5% level: Wilcoxon's signed ranks for each pair, corrected after Holm."
     ]
     if not ranks.decisive:
         said.append(
-            f"With {words.count(ranks.blocks)} blocks no pair could: the smallest corrected p that "
+            f"With {words.count(ranks.blocks)} of them no pair could: the smallest corrected p that "
             f"is possible is {words.decimal(ranks.smallest_p, 2)}."
         )
     if ranks.statistic is not None:
         said.append(f"Friedman's test of all together: {words.p_value(ranks.p)}.")
     said.append(
         f"Nemenyi's critical difference would be {words.decimal(ranks.critical_difference, 2)} "
-        "ranks. Blocks that share a student or a run are taken as independent, so p is, if "
-        "anything, too small."
+        "ranks."
     )
+    if not board.of_seeds:
+        said.append(
+            "Blocks that share a student or a run are taken as independent, so p is, if anything, "
+            "too small."
+        )
     return words.unbroken(" ".join(said))
 
 

@@ -45,6 +45,7 @@ class Leaderboard:
     """Methods over shared blocks: one block is one cell, without its method, on one task.
 
     Blocks in which a method is missing are left out for all, so that all are measured on the same.
+    Where there is one block only, its seeds are what methods are ranked over.
     Axes that one of the methods does not have, such as another's own setting, are averaged over.
 
     Attributes:
@@ -88,6 +89,21 @@ class Leaderboard:
         return [blocks[key] for key in self._keys for blocks in self._of.values()]
 
     @property
+    def of_seeds(self) -> bool:
+        """Whether methods are ranked over the seeds of one block."""
+        return len(self._blocks) == 1
+
+    @cached_property
+    def ranked(self) -> list[Row]:
+        """A row for each method and whatever methods are ranked over: blocks, or seeds."""
+        if not self.of_seeds:
+            return self.blocks
+        rows = [row for method in self._of for row in self._rows(method)]
+        by_seed = averaged(rows, (*self._unit, "method", "seed"))
+        of = [{row["seed"] for row in by_seed if row["method"] == method} for method in self._of]
+        return [row for row in by_seed if row["seed"] in set.intersection(*of)]
+
+    @property
     def _keys(self) -> list[Any]:
         """The shared blocks in the table's order."""
         return [key for key in next(iter(self._of.values()), ()) if key in self._blocks]
@@ -101,11 +117,15 @@ class Leaderboard:
 
     @cached_property
     def ranks(self) -> AverageRanks | None:
-        """Average ranks; none for fewer than two methods or blocks."""
-        if len(self._of) < 2 or len(self._blocks) < 2:
+        """Average ranks; none for fewer than two methods, or blocks and seeds."""
+        scores: dict[str, dict[Any, float]] = {str(method): {} for method in self._of}
+        for row in self.ranked:
+            key = (*self._key(row), row.get("seed") if self.of_seeds else None)
+            scores[str(row["method"])][key] = row["score"]
+        order = list(next(iter(scores.values()), ()))
+        if len(scores) < 2 or len(order) < 2:
             return None
-        scores = {m: [blocks[key]["score"] for key in self._keys] for m, blocks in self._of.items()}
-        named = {str(method): values for method, values in scores.items()}
+        named = {method: [of[key] for key in order] for method, of in scores.items()}
         return average_ranks(named, self._tidy.scale.higher_is_better)
 
     @cached_property
@@ -148,7 +168,9 @@ class Leaderboard:
             Column("Gain", f"How much better than SFT the mean score is{unit}."),
             Column("95% interval", others.format(self.resampled, unit)),
             Column(
-                "Mean rank", "Rank among the methods, averaged over cells and tasks; 1 is best."
+                "Mean rank",
+                "Rank among the methods, averaged over "
+                f"{'seeds' if self.of_seeds else 'cells and tasks'}; 1 is best.",
             ),
             Column("Blocks", "Cells and tasks that the means are over.", detail=True),
         )

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from limbeck.reports import words
 from limbeck.reports.hostile import cut, visible
 
-from . import ablations, costs, critical, fidelity, heat, hypotheses, sizes
+from . import ablations, by_task, costs, critical, fidelity, heat, hypotheses, sizes
 from .leaderboard import Leaderboard
 from .part import Part
 from .scale import counted
@@ -83,6 +83,7 @@ def _parts(study: Study, tidy: Tidy, board: Leaderboard) -> list[Part | None]:
         heat.section(tidy, board.cells),
         ablations.section(tidy),
         costs.section(tidy),
+        by_task.section(study),
     ]
 
 
