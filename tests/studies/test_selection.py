@@ -40,6 +40,7 @@ def test_the_best_on_validation_is_kept_for_each_cell_and_seed():
         "axis": AXIS,
         "by": "validation_score",
         "counts": {AXIS: {"2.0": 1, "1.0": 1}},
+        "lacking": 0,
         "runs": ["b", "c", "f"],
     }
 
@@ -47,6 +48,12 @@ def test_the_best_on_validation_is_kept_for_each_cell_and_seed():
 def test_bits_of_text_are_better_the_fewer_they_are():
     rows = [(*row[:7], "bits_per_byte", row[8]) for row in ROWS[:2]]
     assert select(table(rows), Selection(axis=AXIS))[1]["runs"] == ["a"]
+
+
+def test_a_choice_among_fewer_is_counted():
+    """A run that failed cannot be chosen, and a reader should know."""
+    without = [row for row in ROWS if row[0] != "d"]
+    assert select(table(without), Selection(axis=AXIS))[1]["lacking"] == 1
 
 
 def test_a_tie_goes_to_the_first():

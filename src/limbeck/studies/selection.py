@@ -88,7 +88,8 @@ def select(
 
     Returns:
         The table of the chosen runs, without the columns of these axes; and what was chosen:
-        ``{"axis", "by", "counts": {axis: {value: cells and seeds}}, "runs": [ids]}``.
+        ``{"axis", "by", "counts": {axis: {value: cells and seeds}}, "lacking": cells and seeds
+        without a value that others of the cell have, "runs": [ids]}``.
 
     Raises:
         RequestError: The axis is none of the study's, or finished runs to choose between have no
@@ -117,6 +118,10 @@ def reduced(
         key = (*(row.get(axis) for axis in left), row.get("seed"))
         value = tuple(row.get(name) for name in names)
         groups.setdefault(key, {}).setdefault(value, []).append(row)
+    of_cell: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+    for key, candidates in groups.items():
+        of_cell.setdefault(key[:-1], set()).update(candidates)
+    lacking = sum(len(found) < len(of_cell[key[:-1]]) for key, found in groups.items())
     kept: list[dict[str, Any]] = []
     counts: dict[str, dict[str, int]] = {name: {} for name in names}
     for candidates in groups.values():
@@ -130,7 +135,7 @@ def reduced(
     found = {column: [row[column] for row in kept] for column in table if column not in names}
     runs = list(dict.fromkeys(str(row["run"]) for row in kept if row.get("run") is not None))
     axis: Any = names[0] if len(names) == 1 else list(names)
-    return found, {"axis": axis, "by": by, "counts": counts, "runs": runs}
+    return found, {"axis": axis, "by": by, "counts": counts, "lacking": lacking, "runs": runs}
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], by: str) -> float:

@@ -19,6 +19,8 @@ Point = tuple[Any, Spread]
 """A label of the axis, and the score there."""
 
 _ELSEWHERE = ("student", "method")  # lines, and a part of the page, of their own
+_DASHED = {"marker": "", "linestyle": "--"}
+_BARS = {"marker": "_", "markersize": 22, "linestyle": "none", "markeredgewidth": 2}
 _LETTERS = 40  # of the words along an axis, before they have to slant
 _APART = 0.09  # of the room between two words of an axis, from one method to the next
 
@@ -69,8 +71,8 @@ def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
         line = _line(drawn, axis, places, column, unit)
         if len(line) > 1:
             lines.append((name, line))
-            look = {"color": colour, "marker": "" if of_numbers else "_", "linestyle": "--"}
-            _draw(axes, line, places, name, look, bare=True)
+            line_or_marks = _DASHED if of_numbers else _BARS
+            _draw(axes, line, places, name, {"color": colour, **line_or_marks}, bare=True)
     if of_numbers:
         values_axis(axes, places.values())
     else:
@@ -145,9 +147,7 @@ def _draw(
         [places[label] for label, _ in line],
         [mean for _, (mean, _, _) in line],
         label=name,
-        linewidth=1.8,
-        markersize=7,
-        **look,
+        **{"linewidth": 1.8, "markersize": 7, **look},
     )
     if bare:
         return

@@ -131,6 +131,8 @@ def _chosen(study: Study) -> list[tuple[str, str]]:
     for axis in chosen_axes(study):
         often = (f"{label} ({counted(n, 'time')})" for label, n in (counts.get(axis) or {}).items())
         found.append((axis, ", ".join(often) or "for each cell and seed"))
+    if lacking := (study.get("selected") or {}).get("lacking"):
+        found.append(("with fewer to choose from, because runs failed", counted(lacking, "time")))
     return found
 
 
