@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from scipy import stats
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from limbeck.data import Sequence, collate, supervised
 from limbeck.targets import ModelTeacher, NoisyTeacher
+from limbeck.targets.noisy import _normal
 from run.tiny import MODEL
 
 V = 23
@@ -63,3 +65,15 @@ def test_another_seed_draws_other_noise(teacher):
 def test_what_it_writes_is_not_disturbed(teacher):
     with NoisyTeacher(teacher, 5.0, 0).active() as model:
         assert model is teacher.model
+
+
+def test_the_noise_is_normal_and_independent():
+    """Each number a hash: no pattern over places, none over seeds that differ by little."""
+    seeds = torch.arange(400) * 7 + 2**31
+    noise = _normal(seeds, 500).double()
+    assert stats.kstest(noise.flatten()[::7].numpy(), "norm").pvalue > 1e-3
+    assert noise.mean().abs() < 0.01 and (noise.var() - 1).abs() < 0.02
+    for a, b in ((noise[:-1], noise[1:]), (noise[:, :-1], noise[:, 1:])):
+        assert (a * b).mean().abs() < 0.01
+    assert torch.equal(_normal(seeds[5:6], 500).double(), noise[5:6])
+    assert not torch.equal(noise[0], noise[1]) and noise.abs().max() < 6.5

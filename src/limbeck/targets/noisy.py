@@ -1,5 +1,6 @@
 """A teacher whose signal is disturbed, for studies of how much of it a student needs."""
 
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ class Noisy(Target):
         """See `Target.pair`: softmax((z + sigma e) / T), from the clean one."""
         log_p, log_q = self.clean.pair(logits, temperature)
         log_p = log_p + 0.0  # looked at
-        noise = torch.stack([_normal(int(seed), log_p.shape[-1]) for seed in self.seeds])
-        disturbed = log_p + self.sigma / temperature * noise.to(log_p)
+        noise = _normal(self.seeds.to(log_p.device), log_p.shape[-1])
+        disturbed = log_p + self.sigma / temperature * noise.to(log_p.dtype)
         return disturbed.log_softmax(-1), log_q
 
     def __getitem__(self, rows: slice) -> "Noisy":
@@ -43,6 +44,9 @@ class Noisy(Target):
         places = list(slices)
         for part, rows in zip(self.clean.chunks(places), places, strict=True):
             yield Noisy(part, self.seeds[rows], self.sigma)
+
+
+_GOLDEN = -0x61C8864680B583EB  # 2^64 / golden ratio, as a signed number
 
 
 class NoisyTeacher(ModelTeacher):
@@ -92,5 +96,26 @@ class NoisyTeacher(ModelTeacher):
         return torch.tensor(seeds, dtype=torch.int64)
 
 
-def _normal(seed: int, size: int) -> Tensor:
-    return torch.randn(size, generator=torch.Generator().manual_seed(seed))
+def _normal(seeds: Tensor, size: int) -> Tensor:
+    """Normal numbers ``[N, size]`` that depend on seed and place alone, on any device.
+
+    A generator would have to be seeded anew for each token, which a GPU waits for. So the numbers
+    are hashes: SplitMix64 of seed and place, two uniform halves of it, Box and Muller's transform.
+    """
+    places = torch.arange(size, device=seeds.device)
+    bits = _mixed(_mixed(seeds)[:, None] + places * _GOLDEN)
+    low, high = bits & 0xFFFFFF, (bits >> 24) & 0xFFFFFF
+    radius = (-2 * ((low.float() + 0.5) / 2**24).log()).sqrt()
+    return radius * (2 * math.pi / 2**24 * high.float()).cos()
+
+
+def _mixed(bits: Tensor) -> Tensor:
+    """SplitMix64's last steps, on 64 bits that wrap."""
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
+        bits = (bits ^ _shifted(bits, shift)) * factor
+    return bits ^ _shifted(bits, 31)
+
+
+def _shifted(bits: Tensor, by: int) -> Tensor:
+    """To the right, filled with zeros: int64 has a sign, which would be copied."""
+    return (bits >> by) & ((1 << (64 - by)) - 1)
