@@ -5,7 +5,8 @@
 
 Finished runs are not repeated, so a study that is complete is only read. For each there is a table
 of its claims (NAME.md), its table of runs (NAME.csv), what the report is drawn from (NAME.json) and
-the report itself (NAME.html). studies/undo.yaml needs its tutor: see the head of that file.
+the report itself (NAME.html). studies/undo.yaml needs its tutor: see the head of that file. The
+outcomes of all studies in the folder go into docs/replication.md.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import pyarrow.csv
 from benchmarks.tables import Report
 
 RESULTS = Path(__file__).parent / "results" / "replication"
+PAGE = Path(__file__).parents[1] / "docs" / "replication.md"
 COLUMNS = ("claim", "outcome", "effect", "95 % interval", "corrected p", "units", "would decide it")
 
 
@@ -49,6 +51,25 @@ def main() -> None:
         kept = json.dumps(done.study, ensure_ascii=False, indent=1)
         place.with_suffix(".json").write_text(kept + "\n", encoding="utf-8")
         shutil.copyfile(done.report, place.with_suffix(".html"))
+    if args.output.resolve() == RESULTS.resolve():
+        PAGE.write_text(with_claims(PAGE.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
+
+
+def with_claims(page: str, folder: Path) -> str:
+    """The page with the outcomes that a folder holds, below the mark of each study.
+
+    A mark is a line ``<!-- claims of NAME -->``; what follows it up to an empty line is written anew.
+    """
+    for file in sorted(folder.glob("*.json")):
+        mark = f"<!-- claims of {file.stem} -->"
+        before, found, after = page.partition(mark + "\n")
+        if not found:
+            raise SystemExit(f"{PAGE} has no line {mark}")
+        study = json.loads(file.read_text(encoding="utf-8"))
+        lines = ["| claim | outcome | effect | 95 % interval | p |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_row(one)[:5])} |" for one in study["hypotheses"]]
+        page = f"{before}{found}{chr(10).join(lines)}\n\n{after.partition(chr(10) * 2)[2]}"
+    return page
 
 
 def outcome(file: Path, study: Mapping[str, Any], table: pa.Table) -> Report:
@@ -58,7 +79,7 @@ def outcome(file: Path, study: Mapping[str, Any], table: pa.Table) -> Report:
     head = " ".join(
         line.removeprefix("# ").strip()
         for line in file.read_text(encoding="utf-8").splitlines()
-        if line.startswith("# ")
+        if line.startswith("# ") and not line.startswith("#  ")
     )
     failed = f", {len(study['failed'])} failed" if study["failed"] else ""
     report = Report(
