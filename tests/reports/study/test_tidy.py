@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from limbeck.reports.study.scale import scale_of
 from limbeck.reports.study.tidy import averaged, over_seeds, over_students, read
 
 from .sample import METHODS, SEEDS, STUDENTS, TASKS, TEACHERS, columns, study, table, temperatures
@@ -131,3 +132,8 @@ def test_what_was_chosen_on_validation_is_no_part_of_the_cell():
 def test_groups_keep_their_labels_and_nothing_that_is_no_number():
     (one,) = averaged([{"a": "x", "b": 1.0, "c": "w"}, {"a": "x", "b": 2.0, "c": "v"}], ("a",))
     assert one == {"a": "x", "b": 1.5}
+
+
+def test_an_interval_of_shares_ends_where_shares_end():
+    assert scale_of(["accuracy"]).span(-0.1, 1.115) == "0.0 to 100.0%"
+    assert scale_of(["bits_per_byte"]).within(1.3) == 1.3

@@ -53,7 +53,7 @@ def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
     drawn: list[Row] = []
     for method in tidy.methods:
         rows = _whole(where(having(tidy.rows, "score"), method=method), axis, unit)
-        line = _line(rows, axis, places, "score", unit)
+        line = _line(tidy, rows, axis, "score", unit)
         if len(line) > 1:
             drawn += rows
             lines.append((str(method), line))
@@ -68,7 +68,7 @@ def _curve(tidy: Tidy, axis: str, place: int, chosen: bool) -> Figure | None:
         ("SFT", "sft_score", BASELINE),
         ("teacher", "teacher_score", TEACHER),
     ):
-        line = _line(drawn, axis, places, column, unit)
+        line = _line(tidy, drawn, axis, column, unit)
         if len(line) > 1:
             lines.append((name, line))
             line_or_marks = _DASHED if of_numbers else _BARS
@@ -125,12 +125,13 @@ def _places(labels: Sequence[Any]) -> dict[Any, float]:
 
 
 def _line(
-    rows: Sequence[Row], axis: str, places: Mapping[Any, float], column: str, unit: Sequence[str]
+    tidy: Tidy, rows: Sequence[Row], axis: str, column: str, unit: Sequence[str]
 ) -> list[Point]:
     found = []
-    for label in places:
+    for label in _places(tidy.labels[axis]):
         if here := having(where(rows, **{axis: label}), column):
-            found.append((label, over_seeds(here, column, unit)))
+            mean, low, high = over_seeds(here, column, unit)
+            found.append((label, (mean, tidy.scale.within(low), tidy.scale.within(high))))
     return found
 
 

@@ -41,7 +41,11 @@ class Scale:
 
     def span(self, low: words.Number, high: words.Number) -> str:
         """The interval of a score."""
-        return words.span(low, high, self.write)
+        return words.span(self.within(low), self.within(high), self.write)
+
+    def within(self, score: words.Number) -> words.Number:
+        """An end of an interval, where scores end: Student's t knows of no share above 1."""
+        return min(max(score, 0.0), 1.0) if self.shares and score is not None else score
 
     def between(self, low: words.Number, high: words.Number) -> str:
         """The interval of a difference."""
