@@ -264,6 +264,4 @@ def _scores(
 
 def _documents(measured: dict[str, Measured]) -> list[str] | None:
     """What items share that are not independent; None where they are."""
-    known = (m.items["document"] for m in measured.values() if "document" in m.items)
-    found = next(known, None)
-    return found if found is not None and len(set(found)) < len(found) else None
+    return next((m.documents for m in measured.values() if m.documents is not None), None)

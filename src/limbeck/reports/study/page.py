@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from limbeck.reports import words
 from limbeck.reports.hostile import cut, visible
+from limbeck.reports.templates import environment
 
 from . import ablations, by_task, costs, critical, fidelity, heat, hypotheses, sizes
 from .leaderboard import Leaderboard
@@ -28,16 +26,8 @@ def render_study(study: Study, table: Mapping[str, Sequence[Any]]) -> str:
         table: Its tidy table, one row for each run, task and seed, as columns. A figure whose
             columns or axes are missing is left out.
     """
-    environment = Environment(
-        loader=PackageLoader("limbeck.reports", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Drawings are ours, and their texts were escaped when they were written.
-    environment.filters["drawing"] = lambda picture: Markup(picture.svg)
-    template = environment.get_template("study/study.html.j2")
+    templates = environment(html=True)
+    template = templates.get_template("study/study.html.j2")
     return visible(template.render(_view(study, read(study, table))))
 
 
