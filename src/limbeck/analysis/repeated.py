@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special, stats
+from scipy import stats
 
 from .alignment import cluster_codes
 from .arrays import floats, same_length
 from .estimate import Effect
+from .noncentral import noncentrality
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def repeated_anova(conditions: Mapping[str, ArrayLike]) -> Effect:
     upper, lower = (k - 1) * epsilon, (k - 1) * (n - 1) * epsilon
     statistic = (between / (k - 1)) / (within / ((k - 1) * (n - 1)))
     share = between / (between + within)
-    ends = [_noncentrality(statistic, upper, lower, level) for level in (0.975, 0.025)]
+    ends = [noncentrality(statistic, upper, lower, level) for level in (0.975, 0.025)]
     low, high = (end / (end + upper + lower + 1) for end in ends)
     return Effect(
         share,
@@ -116,17 +117,3 @@ def repeated_anova(conditions: Mapping[str, ArrayLike]) -> Effect:
         statistic=statistic,
         df=f"{upper:.3g}, {lower:.3g}",
     )
-
-
-def _noncentrality(statistic: float, upper: float, lower: float, level: float) -> float:
-    """The noncentrality at which F is at most ``statistic`` with chance ``level``."""
-
-    def excess(value: float) -> float:
-        return float(special.ncfdtr(upper, lower, value, statistic)) - level
-
-    if excess(0.0) <= 0:
-        return 0.0
-    top = 1.0
-    while excess(top) > 0 and top < 1e9:
-        top *= 2
-    return float(optimize.brentq(excess, 0.0, top, xtol=1e-6)) if excess(top) <= 0 else top

@@ -1,7 +1,6 @@
 """The folder of a run: its recipe, its manifest, and what has been finished."""
 
 import contextlib
-import fcntl
 import importlib.metadata
 import json
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 import yaml
 
 from limbeck.errors import RequestError
-from limbeck.files import write_json, write_text, writing
+from limbeck.files import holding, write_json, write_text
 from limbeck.ranks import rank, wait_for_everyone
 from limbeck.recipe import ModelSpec, Recipe
 from limbeck.run.shared import Shared
@@ -106,7 +105,7 @@ class RunFolder:
         """
         with contextlib.ExitStack() as held:
             if rank() == 0:
-                held.enter_context(self._locked())
+                held.enter_context(holding(self.path, "run"))
                 if fresh:
                     self._clear()
                 self._take_up(recipe, hashes)
@@ -118,18 +117,6 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether everything is done."""
         return (self / "results.json").exists() and (self / "report.html").exists()
-
-    @property
-    def held(self) -> bool:
-        """Whether a process works here now."""
-        try:
-            with (self / ".lock").open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
 
     def done(self, stage: str) -> dict[str, Any] | None:
         """What a finished stage left in the manifest, or None; a folder need not be held for it."""
@@ -227,22 +214,6 @@ class RunFolder:
     def seconds(self) -> dict[str, float]:
         """Wall time of each stage, interrupted attempts included as far as they could tell."""
         return {name: entry.get("seconds", 0.0) for name, entry in self.manifest["stages"].items()}
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self / ".lock").open("w")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RequestError(
-                    "another process is working on this run",
-                    where=str(self.path),
-                    mend="wait for it, or give another output=",
-                ) from None
-            yield
 
     def _take_up(self, recipe: Recipe, hashes: dict[str, str]) -> None:
         if not (self / "manifest.json").exists():

@@ -1,12 +1,11 @@
 """A study on the disk: whose folder it is, and who works there."""
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 from limbeck.errors import RequestError
-from limbeck.files import write_text, writing
+from limbeck.files import holding, write_text
 
 RESOLVED = "resolved.yaml"
 """The study as it was understood; a folder that has it is a study's."""
@@ -39,17 +38,6 @@ def held(folder: Path, resolved: str) -> Iterator[None]:
         RequestError: It belongs to something else, or another process works there.
     """
     check_folder(folder)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RequestError(
-                "another process is working on this study",
-                where=str(folder),
-                mend="wait for it, or give another output=",
-            ) from None
+    with holding(folder, "study"):
         write_text(folder / RESOLVED, resolved)
         yield

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from limbeck.run.folder import RunFolder
+from limbeck.files import is_held
 from limbeck.studies.executors import Job, Told, cores, undisturbed
 
 _GRACE_SECONDS = 20.0
@@ -82,7 +82,7 @@ class LocalExecutor:
 
 def _next(waiting: Sequence[Job]) -> Job | None:
     """The first job that no process works at: one may have outlived a study that was killed."""
-    return next((job for job in waiting if not RunFolder(job.folder).held), None)
+    return next((job for job in waiting if not is_held(job.folder)), None)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
