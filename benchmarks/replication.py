@@ -58,7 +58,7 @@ def main() -> None:
 def with_claims(page: str, folder: Path) -> str:
     """The page with the outcomes that a folder holds, below the mark of each study.
 
-    A mark is a line ``<!-- claims of NAME -->``; what follows it up to an empty line is written anew.
+    A mark is a line ``<!-- claims of NAME -->``; a table that follows it is written anew.
     """
     for file in sorted(folder.glob("*.json")):
         mark = f"<!-- claims of {file.stem} -->"
@@ -68,7 +68,10 @@ def with_claims(page: str, folder: Path) -> str:
         study = json.loads(file.read_text(encoding="utf-8"))
         lines = ["| claim | outcome | effect | 95 % interval | p |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(_row(one)[:5])} |" for one in study["hypotheses"]]
-        page = f"{before}{found}{chr(10).join(lines)}\n\n{after.partition(chr(10) * 2)[2]}"
+        rest = after.lstrip("\n")
+        if rest.startswith("|"):
+            rest = rest.partition("\n\n")[2]
+        page = "\n".join([before + mark, "", *lines, "", rest])
     return page
 
 

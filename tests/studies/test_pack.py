@@ -35,3 +35,16 @@ def test_the_study_of_the_docs_can_be_decided(tmp_path):
     (tmp_path / "study.yaml").write_text(shown)
     study = load_study(tmp_path / "study.yaml")
     check_claims(study, plan(study))
+
+
+def test_the_page_has_the_outcomes_that_were_measured():
+    """Every claim of every study that was run, whatever became of it."""
+    from benchmarks.replication import PAGE as page
+    from benchmarks.replication import RESULTS, with_claims
+
+    written = page.read_text(encoding="utf-8")
+    assert written == with_claims(written, RESULTS), (
+        "python -m benchmarks.replication studies/*.yaml"
+    )
+    run = {path.stem for path in RESULTS.glob("*.json")}
+    assert set(re.findall(r"<!-- claims of (.*?) -->", written)) >= run
