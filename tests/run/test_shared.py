@@ -132,6 +132,34 @@ def test_weights_take_no_room_twice_and_journals_are_ones_own(both):
     assert same == [True, False]
 
 
+def test_models_in_common_are_asked_the_tasks_once(tmp_path, monkeypatch):
+    from limbeck.run.tasks import answering
+
+    class Counted(answering.TransformersEngine):
+        asked = 0
+
+        def generate(self, *args):
+            Counted.asked += 1
+            return super().generate(*args)
+
+    monkeypatch.setattr(answering, "TransformersEngine", Counted)
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(json.dumps({"q": f"{k}+1=", "a": str(k + 1)}) + "\n" for k in range(9)))
+    (tmp_path / "sums.yaml").write_text(
+        'prompt: "{q}"\nanswer: a\nextract: last_number\nscore: number\nmax_new_tokens: 4\n'
+    )
+    asked = {"max_new_tokens": 8, "samples": 0, "tasks": [f"{tmp_path}/sums.yaml={file}"]}
+    found, counts = [], []
+    methods = [{"name": "kd", "source": "teacher"}, {"name": "seqkd"}, {"name": "seqkd"}]
+    for place, method in zip(("first", "second", "alone"), methods, strict=True):
+        shared = None if place == "alone" else tmp_path / "shared"
+        Counted.asked = 0
+        found.append(do(recipe(tmp_path / place, method, evaluate=asked), shared))
+        counts.append(Counted.asked)
+    assert counts == [4, 1, 4], "a batch each of teacher, before, sft and student"
+    assert found[1].results["tasks"] == found[2].results["tasks"]
+
+
 def test_a_run_that_was_killed_while_it_took_takes_again(tmp_path):
     """Weights are linked: the second time, source and target are one file."""
     made, shared = tmp_path / "made", Shared(tmp_path / "shared")

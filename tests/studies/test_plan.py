@@ -67,6 +67,27 @@ def test_an_axis_of_several_keys(tmp_path):
     assert found == {"plain": 1.0, "hot": 2.0}
 
 
+def test_a_student_with_settings_of_its_own(tmp_path):
+    """What makes another student is called so, because tests hold students fixed by that name."""
+    small, large = (
+        {"student.config.hidden_size": size, "training.max_steps": steps}
+        for size, steps in ((16, 3), (32, 5))
+    )
+    runs = runs_of(tmp_path, axes={"method": ["kd"], "student": {"small": small, "large": large}})
+    found = {
+        r.labels["student"]: (
+            r.recipe.student.config["hidden_size"],
+            r.recipe.training["max_steps"],
+        )
+        for r in runs
+    }
+    assert found == {"small": (16, 3), "large": (32, 5)}
+    with pytest.raises(
+        RequestError, match=r"the axis size makes other students[\s\S]*call it student"
+    ):
+        runs_of(tmp_path, axes={"size": {"small": small, "large": large}})
+
+
 def test_a_section_is_set_before_what_is_in_it(tmp_path):
     axes = {"method.temperature": [1, 2], "method": ["kd", "dkd"]}
     for run in runs_of(tmp_path, axes=axes):
@@ -95,6 +116,19 @@ def test_a_base_in_a_file_may_be_changed_on_the_command_line(tmp_path):
     path = study(tmp_path, base="recipe.yaml")
     runs = plan(load_study(path, ["base.training.max_steps=7"]))
     assert {r.recipe.training["max_steps"] for r in runs} == {7}
+
+
+def test_an_axis_with_a_dot_may_be_changed_on_the_command_line(tmp_path):
+    path = study(tmp_path)
+    given = "axes.student.config.hidden_size={tiny: 8}"
+    assert {r.recipe.student.config["hidden_size"] for r in plan(load_study(path, [given]))} == {8}
+
+
+@pytest.mark.parametrize("said", ["local", {"processes": 5}, None])
+def test_an_executor_is_a_local_one_where_nothing_else_is_said(tmp_path, said):
+    path = study(tmp_path, **({} if said is None else {"executor": said}))
+    executor = load_study(path, ["executor.processes=1"]).executor
+    assert (executor.kind, executor.processes) == ("local", 1)
 
 
 @pytest.mark.parametrize(

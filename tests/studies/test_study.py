@@ -1,6 +1,9 @@
 """A study from file to report: what is run once, what fails alone, what is said of hypotheses."""
 
 import json
+import os
+import signal
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +11,7 @@ import yaml
 
 from limbeck.errors import LimbeckError, RequestError
 from limbeck.studies import study as studies
+from limbeck.studies.executors import stoppable
 from limbeck.studies.spec import load_study
 from limbeck.studies.study import run_study
 from run.tiny import invoke, tree
@@ -110,6 +114,31 @@ def test_a_claim_that_was_taken_out_still_counts(finished, here):
     assert "The correction was holm" in page and "taken out of the study file" in page
 
 
+def test_a_claim_in_other_words_is_the_same_claim(finished, here):
+    place, _, _ = finished
+    found = do(place, hypotheses=[CLAIM | {"claim": "it gains"}]).study["hypotheses"]
+    assert [one["claim"] for one in found] == ["it gains"]
+    assert "explores" not in (found[0]["note"] or "") and "over 1" in found[0]["correction"]
+
+
+def test_what_is_varied_and_where_it_begins_are_registered(finished, here):
+    """Else the value that speaks against a claim could be left out, and nobody would be told."""
+    place, _, _ = finished
+    less = do(place, axes={"method": ["revkd", "jsd"]}, hypotheses=[CLAIM])
+    assert less.study["changes"] == [
+        "method jsd came after runs had finished.",
+        "method kd was taken out after runs had finished.",
+    ]
+    other = yaml.safe_load(write(place).read_text())["base"]
+    other["evaluate"] = {**other["evaluate"], "max_new_tokens": 9}
+    changed = do(place, base=other, hypotheses=[CLAIM])
+    assert changed.study["changes"] == [
+        "The base recipe was changed after runs had finished: evaluate.max_new_tokens."
+    ]
+    assert len(here.jobs) == 2 + 4, "of another base they are other runs"
+    do(place, hypotheses=[CLAIM])
+
+
 def test_a_seed_that_was_added_is_said(finished, here):
     place, _, _ = finished
     wider = do(place, hypotheses=[CLAIM], seeds=[0, 1, 2])
@@ -189,18 +218,38 @@ def test_a_study_of_this_folder_is_not_written_over(tmp_path, here):
     assert path.read_text() == before
 
 
-def test_data_that_changed_under_finished_runs_is_refused(tmp_path, here):
+def test_a_run_of_its_own_is_no_study(finished, tmp_path, here):
+    """Both have a lock; the study's report would be written over the run's."""
+    _, _, done = finished
+    run = next((done.path / "runs").iterdir())
+    before = tree(run)
+    with pytest.raises(RequestError, match=r"no study of Limbeck's"):
+        run_study(load_study(write(tmp_path), [f"output={run}"]), name="", command="")
+    assert tree(run) == before
+
+
+@pytest.mark.parametrize("changed", ["data", "teacher.sft.data", "tasks"])
+def test_files_that_changed_under_finished_runs_are_refused(tmp_path, here, changed):
     rows = [
         {"prompt": f"{k}+1=", "completion": f"{k + 1}", "answer": str(k + 1)} for k in range(10, 90)
     ]
     file = tmp_path / "rows.jsonl"
     base = yaml.safe_load(write(tmp_path).read_text())["base"]
-    base["data"] = {"source": str(file), "verifier": "exact", "validation": 0.1, "test": 0.2}
+    its = {"source": str(file), "verifier": "exact", "validation": 0.1, "test": 0.2}
+    if changed == "data":
+        base["data"] = its
+    elif changed == "teacher.sft.data":
+        base["teacher"]["sft"]["data"] = its
+    else:
+        (tmp_path / "sums.yaml").write_text(
+            'prompt: "{prompt}"\nanswer: answer\nextract: last_number\nscore: number\nmax_new_tokens: 4\n'
+        )
+        base["evaluate"] |= {"tasks": [f"{tmp_path}/sums.yaml={file}"], "task_items": 4}
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     asked = {"base": base, "axes": {"method": ["kd"]}}
     do(tmp_path, **asked, seeds=[0])
     file.write_text("".join(json.dumps(row) + "\n" for row in rows[:-10]))
-    with pytest.raises(RequestError, match="data changed after a run was finished"):
+    with pytest.raises(RequestError, match=f"^{changed} changed after a run was finished"):
         do(tmp_path, **asked, seeds=[0, 1])
     assert len(here.jobs) == 1
 
@@ -222,6 +271,19 @@ def test_a_study_with_failures_says_so_to_scripts(tmp_path, monkeypatch):
     executor = Here(fails=lambda job: "revkd" in job.name)
     monkeypatch.setattr(studies, "executor_of", lambda _: executor)
     assert invoke("study", write(tmp_path, seeds=[0])).exit_code == 1
+
+
+def test_a_closed_terminal_that_is_ignored_stays_so(monkeypatch):
+    """nohup limbeck study ... goes on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(1)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_options_may_come_first(tmp_path, here):

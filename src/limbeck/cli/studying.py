@@ -1,5 +1,6 @@
 """``limbeck study``: many runs, and claims tested on them."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,7 +76,7 @@ def run(
             raise typer.Exit(any(f.status == "fail" for _, f in findings))
         from limbeck.studies.study import run_study
 
-        words = " ".join(["limbeck study", str(file), *(overrides or [])])
+        words = shlex.join(["limbeck", "study", str(file), *(overrides or [])])
         done = run_study(request, name=file.stem, command=words)
         show_study(done)
         raise typer.Exit(bool(done.study["failed"]))

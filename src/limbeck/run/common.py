@@ -18,6 +18,8 @@ _NEVER = ("output", "method", "controls", "diagnosis", "prompts", "corpus")
 _OF_TRAINING = (*_NEVER, "generation", "evaluate", "baseline")
 _OF_SCORES = (*_NEVER, "generation", "baseline")
 
+_STARTED = ("student", "student.sft.data", "data")
+
 UNLIKE = {
     "train teacher": (*_OF_TRAINING, "student", "training"),
     "train start": (*_OF_TRAINING, "teacher", "training"),
@@ -31,19 +33,21 @@ UNLIKE = {
 
 def teacher(folder: RunFolder, bench: Bench) -> Common:
     """Its fine-tuning: neither the student nor how it is trained matters."""
-    key = _key("train teacher", folder, bench, ("teacher", "data"), bench.teacher)
+    key = _key(
+        "train teacher", folder, bench, ("teacher", "teacher.sft.data", "data"), bench.teacher
+    )
     return Common(key, ["teacher", "teacher-path"])
 
 
 def start(folder: RunFolder, bench: Bench) -> Common:
     """The student's fine-tuning before its distillation."""
-    key = _key("train start", folder, bench, ("student", "data"), bench.student)
+    key = _key("train start", folder, bench, _STARTED, bench.student)
     return Common(key, ["start"])
 
 
 def baseline(folder: RunFolder, bench: Bench, steps: int) -> Common:
     """Plain fine-tuning for so many steps: no teacher matters."""
-    key = _key("train sft", folder, bench, ("student", "data"), bench.student, steps)
+    key = _key("train sft", folder, bench, _STARTED, bench.student, steps)
     return Common(key, ["arms/sft"])
 
 
@@ -54,11 +58,21 @@ def measured(folder: RunFolder, bench: Bench, arm: str, longest: int) -> Common 
     """
     if arm not in ("teacher", "before", "sft") or (arm == "teacher" and bench.method.tutors):
         return None
+    return Common(_of_model(folder, bench, arm, longest), [f"items/{arm}.*"])
+
+
+def asked(folder: RunFolder, bench: Bench, arm: str) -> str | None:
+    """The key of what such a model made of the benchmark tasks."""
+    if arm not in ("teacher", "before", "sft"):
+        return None
+    return _of_model(folder, bench, arm, "tasks")
+
+
+def _of_model(folder: RunFolder, bench: Bench, arm: str, *more: Any) -> str:
     trained = folder.done("train sft") if arm == "sft" else None
     steps = trained["steps"] if trained else None
-    hashes = ("student", "teacher", "data")
-    key = _key(f"evaluate {arm}", folder, bench, hashes, bench.student, steps, longest)
-    return Common(key, [f"items/{arm}.*"])
+    hashes = (*_STARTED, "teacher", "teacher.sft.data", "tasks")
+    return _key(f"evaluate {arm}", folder, bench, hashes, bench.student, steps, *more)
 
 
 def said(recipe: Recipe, stage: str) -> str:

@@ -13,7 +13,7 @@ from limbeck.models import matmul_precision
 from limbeck.recipe import Recipe, load_recipe
 from limbeck.run.cached import open_cache
 from limbeck.run.folder import RunFolder
-from limbeck.run.opening import hashes_of, opened
+from limbeck.run.opening import check_wishes, hashes_of, opened
 from limbeck.run.tutored import check_tutoring
 
 
@@ -84,6 +84,7 @@ def check_recipe(recipe: Recipe, weights: bool = False) -> list[Finding]:
     """What the doctor says of a recipe; see `check`."""
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
+    check_wishes(bench)
     rounds = check_tutoring(bench)
     findings = [*examine(bench, Path(recipe.output)), *rounds, *server(bench)]
     open_cache(bench)

@@ -193,14 +193,14 @@ class RunFolder:
         return self.manifest["stages"][stage]["result"]
 
     @contextlib.contextmanager
-    def lending(self, key: str, paths: Sequence[Path]) -> Iterator[None]:
+    def lending(self, key: str | None, paths: Sequence[Path]) -> Iterator[None]:
         """Files of this run that others may take, and that this run takes where others made them.
 
         Args:
-            key: A hash of all that they depend on.
+            key: A hash of all that they depend on; None where nobody else can use them.
             paths: Where they are.
         """
-        if self.shared is None or rank() != 0:
+        if key is None or self.shared is None or rank() != 0:
             yield
             return
         with self.shared.holding(key):

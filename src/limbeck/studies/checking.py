@@ -71,8 +71,8 @@ def check_unchanged(runs: Sequence[Planned]) -> None:
     for run in runs:
         if not _done(run) or not _may_change(run.recipe):
             continue
-        sections = {"student", "teacher", "data", "seed", "prompts", "diagnosis", "method"}
-        key = str(run.recipe.model_dump(mode="json", include=sections))
+        said = {"output", "training", "generation", "baseline", "controls"}
+        key = str(run.recipe.model_dump(mode="json", exclude=said))
         now = known.setdefault(key, {}) or hashes_of(open_bench(run.recipe))
         known[key] = now
         manifest = (run.folder / "manifest.json").read_text(encoding="utf-8")
@@ -89,7 +89,12 @@ def check_unchanged(runs: Sequence[Planned]) -> None:
 def _may_change(recipe: Recipe) -> bool:
     """Whether a recipe names files, or something on the hub."""
     models = [spec for spec in (recipe.student, recipe.teacher) if spec is not None]
-    return recipe.data.origin != "task" or any(s.model or s.checkpoints for s in models)
+    data = [recipe.data, recipe.corpus, *(spec.sft.data for spec in models if spec.sft)]
+    return (
+        bool(recipe.evaluate.tasks)
+        or any(one is not None and one.origin != "task" for one in data)
+        or any(spec.model or spec.checkpoints for spec in models)
+    )
 
 
 def check_room(study: Study, runs: list[Planned]) -> None:
@@ -101,12 +106,8 @@ def check_room(study: Study, runs: list[Planned]) -> None:
     missing = [run for run in runs if not _done(run)]
     if not missing:
         return
-    sizes: dict[str, int] = {}
-    for run in missing:
-        for its, spec in _trained(run.recipe).items():
-            sizes[its] = sizes.get(its) or _size(spec, run.recipe)
-    kept = {key: size for run in missing for key, size in _kept(run, sizes)}
-    needed = sum(kept.values()) * _BYTES + max(sizes.values()) * _TRAINING
+    kept, training = weights_of(missing)
+    needed = kept + training
     folder = Path(study.output).absolute()
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
@@ -117,6 +118,16 @@ def check_room(study: Study, runs: list[Planned]) -> None:
             where=str(there),
             mend="give output= on another disk, fewer runs, or smaller students",
         )
+
+
+def weights_of(runs: Sequence[Planned]) -> tuple[int, int]:
+    """Bytes of all weights that runs leave on the disk, and of the largest model while it trains."""
+    sizes: dict[str, int] = {}
+    for run in runs:
+        for its, spec in _trained(run.recipe).items():
+            sizes[its] = sizes.get(its) or _size(spec, run.recipe)
+    kept = {key: size for run in runs for key, size in _kept(run, sizes)}
+    return sum(kept.values()) * _BYTES, max(sizes.values(), default=0) * _TRAINING
 
 
 def _done(run: Planned) -> bool:

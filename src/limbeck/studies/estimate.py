@@ -12,6 +12,7 @@ from limbeck.errors import LimbeckError
 from limbeck.files import write_text
 from limbeck.recipe import parse_recipe, put
 from limbeck.run.common import UNLIKE, said
+from limbeck.studies.checking import weights_of
 from limbeck.studies.executors import Job
 from limbeck.studies.local import LocalExecutor
 from limbeck.studies.plan import Planned, plan
@@ -128,14 +129,17 @@ def estimate(study: Study) -> Estimated:
         shared,
         busy / executor.processes,
         most * executor.processes,
-        disk,
+        disk + weights_of([run for run in runs if read_results(run.folder) is None])[0],
         executor.processes,
     )
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """What a run cut short took: seconds of each stage, and of starting, the report and the rest."""
+    """What a run cut short took: seconds of each stage, and of starting, the report and the rest.
+
+    Its disk is without weights, which runs share.
+    """
 
     seconds: dict[str, float]
     memory_bytes: int
@@ -160,7 +164,8 @@ def _tried(run: Planned, size: Size, place: Path) -> _Trial:
     put(request, "evaluate.max_items", size.items, "trial")
     sampled = min(size.items, run.recipe.evaluate.sampled_items)
     put(request, "evaluate.sampled_items", sampled, "trial")
-    put(request, "evaluate.tasks", [], "trial")
+    limit = run.recipe.evaluate.task_items or size.items
+    put(request, "evaluate.task_items", min(size.items, limit), "trial")
     put(request, "data.rows", size.rows, "trial")
     request["data"]["labelled"] = min(size.rows, request["data"].get("labelled") or size.rows)
     request["output"] = str(place / run.id)
@@ -179,8 +184,8 @@ def _tried(run: Planned, size: Size, place: Path) -> _Trial:
     costs = results["costs"]
     seconds = dict(costs["wall_seconds"])
     seconds["rest"] = max(0.0, wall - sum(seconds.values()))
-    files = sum(f.stat().st_size for f in job.folder.rglob("*") if f.is_file())
-    return _Trial(seconds, costs["peak_memory_bytes"], files)
+    files = [f for f in job.folder.rglob("*") if f.is_file() and f.suffix != ".safetensors"]
+    return _Trial(seconds, costs["peak_memory_bytes"], sum(f.stat().st_size for f in files))
 
 
 def _scaled(
@@ -189,6 +194,7 @@ def _scaled(
     """Seconds of each stage of the whole run."""
     items = min(bench.recipe.evaluate.max_items, len(bench.sequences["test"]))
     rows = len(bench.sequences["train"])
+    of_tasks = _task_items(bench)
 
     def whole(stage: str) -> float:
         what, _, whose = stage.partition(" ")
@@ -197,12 +203,22 @@ def _scaled(
             "train": (size.steps, _steps(bench, whose)),
             "text": (size.rows, rows),
             "evaluate": (size.items, items),
+            "tasks": (sum(min(size.items, n) for n in of_tasks) or 1, sum(of_tasks) or 1),
         }
         done, asked = amounts.get(what, (1, 1))
         slope = max(0.0, twice[stage] - once.get(stage, 0.0)) / (done / 2)
         return float(twice[stage] + slope * (asked - done))
 
     return {stage: whole(stage) for stage in twice}
+
+
+def _task_items(bench: Bench) -> list[int]:
+    """Items of each of our tasks; those of the harness are not known before they run."""
+    from limbeck.run.tasks import Wish, asked_of
+
+    said = bench.recipe.evaluate
+    asked = asked_of(said.tasks, chat=False, wish=Wish(limit=said.task_items))
+    return [len(one.items) for one in asked]
 
 
 def _steps(bench: Bench, whose: str) -> float:

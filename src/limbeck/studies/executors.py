@@ -71,7 +71,9 @@ def stoppable() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with _handled((signal.SIGTERM, signal.SIGHUP), stop):
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    # nohup has the closed terminal ignored.
+    with _handled([s for s in signals if signal.getsignal(s) is not signal.SIG_IGN], stop):
         yield
 
 

@@ -10,8 +10,6 @@ from limbeck.files import holding, write_text
 RESOLVED = "resolved.yaml"
 """The study as it was understood; a folder that has it is a study's."""
 
-_OURS = {".lock", RESOLVED}
-
 
 def check_folder(folder: Path) -> None:
     """Refuse a folder that belongs to something else; writes nothing.
@@ -22,7 +20,8 @@ def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RequestError("the output is a file", where=str(folder), mend="name a folder")
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if there and not there & _OURS:
+    # Of a study that was killed as it began there is the lock alone.
+    if there - {".lock"} and RESOLVED not in there:
         raise RequestError(
             "the output folder holds files that are no study of Limbeck's",
             where=f"{folder}: {', '.join(sorted(there)[:3])}",

@@ -1,6 +1,7 @@
 """The released tables of a published study as a finished one: its claims, tested by ours."""
 
 import importlib.metadata
+import shlex
 import time
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def import_released(folder: Path, output: Path) -> Done:
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "limbeck": importlib.metadata.version("limbeck"),
         **described,
-        "command": f"limbeck study import {folder} --output {output}",
+        "command": shlex.join(["limbeck", "study", "import", str(folder), "--output", str(output)]),
         "study_file": "",
     }
     rows = [

@@ -66,17 +66,40 @@ def _check_axis(axis: str, values: Axis) -> None:
     if _is_key(axis):
         return
     for label, value in values.items():
-        if not isinstance(value, dict) or not all(map(_is_key, value)):
+        if not _sets_several(value):
             raise RequestError(
                 f"{axis} is no key of a recipe, so its value {label!r} has to say which keys it sets",
                 where=f"axes.{axis}.{label}",
                 mend=f"{nearest(axis.partition('.')[0], Recipe.model_fields)}; or write a mapping such "
                 "as {teacher.noise: 1}",
             )
+        for whose in ("student", "teacher"):
+            # Tests hold students and teachers fixed, and figures are drawn by them: by these names.
+            if any(_is_of(whose, key) for key in value):
+                raise RequestError(
+                    f"the axis {axis} makes other {whose}s",
+                    where=f"axes.{axis}.{label}",
+                    mend=f"call it {whose}; its values may set several keys at once",
+                )
 
 
 def _is_key(axis: str) -> bool:
     return axis.partition(".")[0] in Recipe.model_fields
+
+
+def _sets_several(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_key, value))
+
+
+def _is_of(whose: str, key: str) -> bool:
+    """Whether a key makes another student or teacher; noise makes another signal of the same one."""
+    return key.partition(".")[0] == whose and key != "teacher.noise"
+
+
+def _settings(axis: str, value: Any) -> dict[str, Any]:
+    """Key to value, of one value of an axis. No key of a model is one of a recipe's, too."""
+    several = not _is_key(axis) or (axis in ("student", "teacher") and _sets_several(value))
+    return copy.deepcopy(value) if several else {axis: copy.deepcopy(value)}
 
 
 def _run(study: Study, labels: dict[str, str], seed: int) -> Planned:
@@ -84,9 +107,7 @@ def _run(study: Study, labels: dict[str, str], seed: int) -> Planned:
     varied: list[str] = []
     # A whole section first, then what is set in it.
     for axis in sorted(labels, key=lambda name: (name.count("."), list(labels).index(name))):
-        value = copy.deepcopy(study.axes[axis][labels[axis]])
-        changes = {axis: value} if _is_key(axis) else value
-        for key, its in changes.items():
+        for key, its in _settings(axis, study.axes[axis][labels[axis]]).items():
             put(request, key, its, f"axes.{axis}")
             varied.append(key.partition(".")[0])
     request["seed"] = seed

@@ -119,8 +119,12 @@ class RayExecutor:
         job.log.write_text(log, encoding="utf-8")
         if packed is None:
             return False
-        data = _fetched(packed) if isinstance(packed, str) else packed
-        unpack(data, job.folder)
+        try:
+            unpack(_fetched(packed) if isinstance(packed, str) else packed, job.folder)
+        except (LimbeckError, OSError, tarfile.TarError) as error:
+            job.log.write_text(
+                f"{log}\nit was finished, and cannot be put here: {error}\n", "utf-8"
+            )
         return job.done
 
 

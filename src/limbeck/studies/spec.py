@@ -81,7 +81,9 @@ class Study(BaseModel):
     @field_validator("executor", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"kind": value}
+        return {"kind": "local", **value} if isinstance(value, Mapping) else value
 
     @field_validator("axes", mode="before")
     @classmethod
@@ -158,13 +160,28 @@ def load_study(path: str | Path, overrides: tuple[str, ...] | list[str] = ()) ->
     if isinstance(base, str):
         where = path.parent / base
         found["base"] = read_yaml(where, (), "recipe", "it needs student, teacher and data")
+    if isinstance(found.get("executor"), str):
+        found["executor"] = {"kind": found["executor"]}
     for item in overrides:
-        override(found, item)
+        if not _put_axis(found.get("axes"), item):
+            override(found, item)
     found.setdefault("output", f"studies/{path.stem}")
     try:
         return Study.model_validate(found)
     except ValidationError as error:
         raise explain(error, str(path), Study) from None
+
+
+def _put_axis(axes: Any, item: str) -> bool:
+    """Apply ``axes.training.learning_rate=...`` where an axis has that name, dots and all."""
+    key, _, value = item.partition("=")
+    name = key.removeprefix("axes.")
+    if name == key or not isinstance(axes, dict) or name not in axes or "." not in name:
+        return False
+    set_to: dict[str, Any] = {}
+    override(set_to, f"value={value}")
+    axes[name] = set_to["value"]
+    return True
 
 
 def to_yaml(study: Study) -> str:

@@ -210,7 +210,7 @@ def table_of(folder: Path) -> pa.Table:
         RequestError: There is no study, or no finished run.
     """
     if (folder / RESOLVED).exists():
-        study = load_study(folder / RESOLVED, [f"output={folder}"])
+        study = load_study(folder / RESOLVED).model_copy(update={"output": str(folder)})
         table = _table(study, plan(study), folder)
         if table is not None:
             write_table(table, folder / FILE)

@@ -33,6 +33,7 @@ from limbeck.studies.hypotheses.rows import (
     Row,
     comparable,
     is_student,
+    is_teacher,
     number,
     observed,
 )
@@ -174,7 +175,7 @@ def _named(axes: Sequence[str]) -> str:
 def _blocks(cells: Sequence[Key], axes: Sequence[str], varied: Sequence[int]) -> Blocks:
     """Labels of each cell's student and teacher, where there are several."""
     found = {}
-    for name, wanted in (("student", is_student), ("teacher", lambda axis: axis == "teacher")):
+    for name, wanted in (("student", is_student), ("teacher", is_teacher)):
         places = [place for place in varied if wanted(axes[place])]
         if places:
             found[name] = [_at(cell, places) for cell in cells]

@@ -65,7 +65,12 @@ def student_of(row: Row, axes: Sequence[str]) -> Key | None:
 
 def is_student(axis: str) -> bool:
     """Whether an axis makes another student."""
-    return axis == "student" or axis.startswith("student.")
+    return axis.partition(".")[0] == "student"
+
+
+def is_teacher(axis: str) -> bool:
+    """Whether an axis makes another teacher; noise makes another signal of the same one."""
+    return axis.partition(".")[0] == "teacher" and axis != "teacher.noise"
 
 
 def number(row: Row, column: str) -> float | None:
