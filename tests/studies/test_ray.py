@@ -65,6 +65,7 @@ def test_a_cluster_that_does_not_answer(tmp_path):
     spec = {"kind": "ray", "address": "127.0.0.1:1"}
     with pytest.raises(RequestError, match="no Ray cluster answers"):
         run_study(study(tmp_path, executor=spec), name="ray", command="")
+    assert not (tmp_path / "out").exists()
 
 
 def test_importing_it_is_left_to_who_needs_it():

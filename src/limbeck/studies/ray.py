@@ -48,6 +48,8 @@ class RayExecutor:
                 mend='pip install "limbeck[ray]", or executor: local',
             ) from None
         self.ray = ray
+        if spec.address is not None and not ray.is_initialized():
+            _reach(spec.address)
 
     def run(self, jobs: Sequence[Job], told: Told) -> None:
         """See `Executor.run`."""
@@ -64,8 +66,6 @@ class RayExecutor:
             return False
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         address = self.spec.address
-        if address is not None:
-            _reach(address)
         try:
             self.ray.init(
                 address=address,

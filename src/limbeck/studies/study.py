@@ -69,10 +69,12 @@ def run_study(study: Study, *, name: str, command: str) -> Done:
     check_claims(study, runs)
     check_room(study, runs)
     check_unchanged(runs)
+    finished = all(read_results(run.folder) is not None for run in runs)
+    executor = None if finished else executor_of(study)  # which may say that nobody is there
     folder = Path(study.output)
     with held(folder, to_yaml(study)):
         registered = register(folder, study)
-        failed = _do(study, runs, folder)
+        failed = _do(executor, runs, folder)
         table = _table(study, runs, folder)
         if table is None:
             raise LimbeckError(
@@ -139,8 +141,8 @@ def conclude(
     }
 
 
-def _do(study: Study, runs: Sequence[Planned], folder: Path) -> list[dict[str, Any]]:
-    """Run what is missing.
+def _do(executor: Executor | None, runs: Sequence[Planned], folder: Path) -> list[dict[str, Any]]:
+    """Run what is missing; without an executor, nothing is.
 
     Returns:
         What failed, with the end of its log.
@@ -152,9 +154,9 @@ def _do(study: Study, runs: Sequence[Planned], folder: Path) -> list[dict[str, A
     others = {path.name for path in (folder / RUNS).glob("*")} - {run.id for run in runs}
     if others:
         say(f"{len(others)} more in {folder / RUNS} are of cells that the study no longer has")
-    if missing:
+    if executor is not None:
         with Watched(jobs) as told, stoppable():
-            executor_of(study).run(missing, told)
+            executor.run(missing, told)
     by_id = {run.id: run for run in runs}
     return [
         {
