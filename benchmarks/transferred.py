@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("studies/runs/undo-transfer"))
     parser.add_argument("--table", type=Path, help="where the Markdown goes")
     args = parser.parse_args()
-    from limbeck.run import distill, transfer  # takes seconds
+    from limbeck.run import distill  # takes seconds
+    from limbeck.run.transfer import transfer
 
     own = _undo()
     config = {**(own.recipe.student.config or {}), **OTHER}
