@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.tables import Report
 from limbeck.analysis import one_sample_t
+from limbeck.reports import words
 from limbeck.studies.plan import Planned, plan
 from limbeck.studies.spec import load_study
 
@@ -50,11 +51,13 @@ def main() -> None:
     cells: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for seed in args.seeds:
         found = transfer(runs, args.output / str(seed), [f"seed={seed}"])
+        sizes = {one["name"]: words.parameters(one["parameters"]) for one in found["students"]}
         for cell in found["cells"]:
-            cells.setdefault((cell["trained"], cell["data_of"]), []).append(cell)
+            names = sizes[cell["trained"]], sizes[cell["data_of"]]
+            cells.setdefault(names, []).append(cell)
     report = Report(
         "UNDO: rewritten text for another student",
-        f"Two students of different size, seeds {', '.join(map(str, args.seeds))}. Read a row: accuracy on "
+        f"Two students, by their parameters, seeds {', '.join(map(str, args.seeds))}. Read a row: accuracy on "
         "the held-out problems after training on the first solutions, and on those that were "
         "rewritten for this donor; the mean difference over seeds, one-sided t.",
         COLUMNS,
