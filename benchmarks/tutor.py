@@ -8,8 +8,14 @@ a learner's record, it finds the first step that each wrong attempt got wrong, a
 where most attempts failed in two; shown an attempt at the problem itself, the one that failed there.
 Without a record it knows no better than to spell out the first step; a record that is not this
 learner's misleads it. It remembers nothing between requests: what it knows stands in them.
+
+    python -m benchmarks.tutor --port 8765 --problems studies/data/cups    # for studies/undo.yaml
+
+writes problems, and answers until it is stopped.
 """
 
+import argparse
+import itertools
 import json
 import random
 import re
@@ -25,6 +31,7 @@ PROMPTS = Path(__file__).parent / "tutor_prompts"
 """Templates that put what the tutor reads into JSON."""
 
 CUPS, SWAPS = 5, "abcd"
+ROWS = {"train": 2000, "validation": 220, "test": 300}
 
 _STEP = re.compile(rf"(\d)([{SWAPS}]*)(\d)")
 
@@ -36,6 +43,15 @@ def problems(rng: random.Random, count: int, swaps: int = 8) -> list[dict[str, s
         first, moves = rng.randint(1, CUPS), "".join(rng.choices(SWAPS, k=swaps))
         found[f"{first}{moves}>"] = str(followed(first, moves))
     return [{"prompt": prompt, "answer": answer} for prompt, answer in found.items()]
+
+
+def write_problems(folder: Path, seed: int) -> None:
+    """``train``, ``validation`` and ``test.jsonl``; each problem is in one file only."""
+    rows = iter(problems(random.Random(seed), sum(ROWS.values())))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count in ROWS.items():
+        lines = [json.dumps(row) + "\n" for row in itertools.islice(rows, count)]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def followed(cup: int, moves: str) -> int:
@@ -115,8 +131,8 @@ class TutorServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.requests = 0
         self.pause_seconds = 0.0
 
@@ -171,3 +187,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def main() -> None:
+    """Write problems, and serve until somebody stops it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--problems", type=Path, help="a folder for train, validation and test")
+    args = parser.parse_args()
+    if args.problems is not None:
+        write_problems(args.problems, 0)
+    with TutorServer(args.port) as server:
+        print(f"answers at {server.url}; Ctrl-C ends it", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("ended")
+
+
+if __name__ == "__main__":
+    main()

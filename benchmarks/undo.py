@@ -10,7 +10,6 @@ puts a language model of the student's size in the tutor's place, which learned 
 """
 
 import argparse
-import itertools
 import json
 import random
 from pathlib import Path
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks import transcripts
 from benchmarks.tables import Report
-from benchmarks.tutor import PROMPTS, TutorServer, problems
+from benchmarks.tutor import PROMPTS, TutorServer, write_problems
 from limbeck.analysis import mcnemar
 from limbeck.recipe import parse_recipe
 
@@ -35,7 +34,6 @@ STUDENT = {
     "tie_word_embeddings": True,
 }
 TEACHER_STEPS = 1500
-ROWS = {"train": 2000, "validation": 220, "test": 300}
 TUTOR = (
     "The teacher is a programmatic tutor: its first solutions do two single swaps and then jump; it "
     "splits the step that the learner's record shows to fail."
@@ -53,11 +51,7 @@ ARMS = {
 
 def write_data(seed: int, folder: Path) -> Path:
     """Problems of one seed, each in one file only."""
-    rows = iter(problems(random.Random(seed), sum(ROWS.values())))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, count in ROWS.items():
-        lines = [json.dumps(row) + "\n" for row in itertools.islice(rows, count)]
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_problems(folder, seed)
     lines = [json.dumps(row) + "\n" for row in transcripts.transcripts(random.Random(-1), 12_000)]
     (folder / "transcripts.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +12,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, RequestError
+
+
+@contextlib.contextmanager
+def holding(folder: Path, what: str) -> Iterator[None]:
+    """Be the only process that works in a folder, which is made where it is not there.
+
+    Args:
+        folder: It; a file ``.lock`` in it is held.
+        what: What is worked at, for the message.
+
+    Raises:
+        RequestError: Another process holds it.
+        LimbeckError: It cannot be made.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RequestError(
+                f"another process is working on this {what}",
+                where=str(folder),
+                mend="wait for it, or give another output=",
+            ) from None
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds a folder now."""
+    try:
+        with (folder / ".lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 @contextlib.contextmanager
@@ -106,6 +147,11 @@ def new_folder(path: Path) -> Iterator[Path]:
         yield partial
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
+
+
+def digest(*parts: Any) -> str:
+    """A short hash of plain values."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 class Journal:

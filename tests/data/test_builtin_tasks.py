@@ -99,6 +99,41 @@ def test_list_sorting_takes_the_smallest_each_time():
     assert any(len(set(e.prompt[:-1].split(","))) < e.difficulty for e in examples)  # ties too
 
 
+def test_facts_are_looked_up_one_after_the_other():
+    _, examples = problems("fact_lookup", facts=[4, 6], steps=[1, 4])
+    for e in examples:
+        told, _, question = e.prompt.partition(";")
+        facts = dict(fact.split(" is ") for fact in told.split(","))
+        asked, way = question.rstrip("?"), []
+        while not asked.isdigit():
+            way.append(f"{asked} is {facts[asked]}")
+            asked = facts[asked]
+        assert e.completion == ";".join(way) + "#" + asked and e.answer == asked
+        assert len(way) == e.difficulty
+    assert {e.difficulty for e in examples} == {1, 2, 3, 4}
+
+
+def test_names_are_the_capitals_inside_sentences():
+    _, examples = problems("name_extraction", names=[1, 4], words=[2, 8])
+    for e in examples:
+        sentences = [s.split() for s in e.prompt.removesuffix("=").split(".") if s.strip()]
+        found = [w for words in sentences for w in words[1:] if w[0].isupper()]
+        assert all(words[0][0].isupper() for words in sentences), "which makes no name"
+        assert e.answer == ",".join(dict.fromkeys(found)) and len(found) == e.difficulty
+        assert e.completion == ";".join(found) + "#" + e.answer
+
+
+def test_the_most_frequent_mark_is_the_label_and_never_tied():
+    _, examples = problems("majority_label", words=[2, 12])
+    for e in examples:
+        marks = re.findall(r"\+([xyz])", e.prompt)
+        counts = {label: marks.count(label) for label in "xyz"}
+        best = max(counts.values())
+        assert [label for label in "xyz" if counts[label] == best] == [e.answer]
+        assert e.completion == "".join(f"{k}{n}" for k, n in counts.items()) + "#" + e.answer
+    assert {e.answer for e in examples} == set("xyz")
+
+
 def test_boolean_logic_evaluates_one_operator_at_a_time():
     def value(expression):
         return eval(expression.replace("T", "True").replace("F", "False"))

@@ -11,6 +11,7 @@ from limbeck.methods import DPKD, DistiLLM, DistiLLM2, Step
 from limbeck.sources import Sources
 from limbeck.targets import Dense
 
+from .labs import Answers
 from .texts import STEP, Texts, check, forward, softmax
 
 PAIRS = Texts([3, 2, 1, 5, 4, 4], [Author.TEACHER, Author.STUDENT] * 3, seed=3)
@@ -228,3 +229,24 @@ def test_validation_text_has_no_margin_and_no_difficulty():
     check(DPKD().validation_loss(tokens, STEP)["kl"], forward(p, q))
     pull = DistiLLM2(beta=0.5).validation_loss(tokens, STEP)["pull"]
     check(pull, forward(p, 0.1 * p + 0.9 * q))
+
+
+class _Rows(Answers):
+    """Four prompts; the data and the teacher have answered each."""
+
+    def labelled(self):
+        return [Sequence((2,), (3, 1), Author.DATA, i) for i in range(4)]
+
+    def answered_by_teacher(self):
+        return [Sequence((2,), (4, 1), Author.TEACHER, i) for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"), [("teacher", [4] * 4), ("data", [3] * 4), ("mixed", [4, 3, 4, 3])]
+)
+def test_distillm2_is_pulled_to_the_text_that_is_asked_for(text, written):
+    method = DistiLLM2(text=text)
+    rows = method.prepare(_Rows())
+    assert [row.completion[0] for row in rows] == written
+    assert all(row.rejected for row in rows), "and pushed from its own in any case"
+    assert method.teacher_writes == (text != "data")

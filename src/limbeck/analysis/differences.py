@@ -5,13 +5,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import stats
 
 from .arrays import floats, same_length
 from .estimate import Comparison, Effect
+from .noncentral import noncentrality
 
 _EXACT = 50  # differences up to which the distribution of the signed ranks is counted out
-_LARGE = 1e6  # an F from which on nothing but its size changes
 _FEWEST = 6  # items whose signs can give a two-sided p below 0.05
 _ONE_ITEM = "one item says nothing about others: the interval has no width"
 
@@ -130,7 +130,7 @@ def anova(groups: Mapping[str, ArrayLike]) -> Effect:
     statistic = (squares_between / between) / (squares_within / within)
     share = between * statistic / (between * statistic + within)
     # The noncentralities at which this F would be the 97.5th and the 2.5th percentile.
-    ends = [_noncentrality(statistic, between, within, level) for level in (0.975, 0.025)]
+    ends = [noncentrality(statistic, between, within, level) for level in (0.975, 0.025)]
     low, high = (end / (end + n) for end in ends)
     return Effect(
         share,
@@ -142,21 +142,6 @@ def anova(groups: Mapping[str, ArrayLike]) -> Effect:
         statistic=statistic,
         df=f"{between}, {within}",
     )
-
-
-def _noncentrality(statistic: float, between: int, within: int, level: float) -> float:
-    if statistic > _LARGE:  # there it grows in proportion, and the distribution fails to converge
-        return statistic / _LARGE * _noncentrality(_LARGE, between, within, level)
-
-    def excess(noncentrality: float) -> float:
-        return float(special.ncfdtr(between, within, noncentrality, statistic)) - level
-
-    if excess(0.0) <= 0:  # even no effect at all puts F no lower than this
-        return 0.0
-    top = 1.0
-    while excess(top) > 0:
-        top *= 2
-    return float(optimize.brentq(excess, 0.0, top))
 
 
 def _walsh(items: NDArray[np.float64], rank: int) -> float:

@@ -14,6 +14,7 @@ from limbeck.cli.auditing import audit
 from limbeck.cli.evaluating import evaluate
 from limbeck.cli.guard import guarded
 from limbeck.cli.refining import refine
+from limbeck.cli.studying import study
 from limbeck.cli.transfer import transfer
 from limbeck.cli.writing import generate
 from limbeck.ranks import leave
@@ -73,6 +74,13 @@ def distill(
     recipe: RecipeFile,
     overrides: Overrides = None,
     fresh: Fresh = False,
+    shared: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in which runs share what does not depend on their method: a fine-tuned "
+            "teacher, its text, the baseline, and their scores."
+        ),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option(
@@ -95,7 +103,7 @@ def distill(
         request = load_recipe(recipe, overrides or [])
         from limbeck.run import distill as run_recipe  # not before: it takes seconds
 
-        _show(run_recipe(request, fresh=fresh, profile=profile))
+        _show(run_recipe(request, fresh=fresh, profile=profile, shared=shared))
 
 
 @app.command()
@@ -137,6 +145,7 @@ app.command()(refine)
 app.command("eval")(evaluate)
 app.command()(audit)
 app.command()(transfer)
+app.add_typer(study, name="study")
 
 
 @app.command()

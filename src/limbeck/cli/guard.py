@@ -38,6 +38,9 @@ def guarded(debug: bool, quiet: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         _tell("stopped", "", "the same command goes on where it was")
         raise typer.Exit(1) from None
+    except BrokenPipeError:  # whoever read us has seen enough: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:

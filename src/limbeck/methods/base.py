@@ -24,6 +24,7 @@ Cost = Literal[
     "off-policy",
     "the teacher writes once",
     "both write once a round",
+    "the student writes once a round",
     "the student writes at each step",
     "both write at each step",
     "the teacher rewrites once a round",

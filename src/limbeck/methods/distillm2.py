@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class DistiLLM2(Method):
         curriculum: Let alpha follow the difficulty.
         detach_mixture: Let no gradient through the mixture of the SRKL.
         rounds: How often both write anew.
+        text: Who wrote what the student is pulled to: the ``teacher``, the ``data`` (other authors,
+            as in the paper's ablation of sources, figure 2), or ``mixed``, each for half of the rows.
     """
 
     alpha: float = 0.1
@@ -45,6 +47,7 @@ class DistiLLM2(Method):
     curriculum: bool = True
     detach_mixture: bool = False
     rounds: int = 3
+    text: Literal["teacher", "data", "mixed"] = "teacher"
 
     paper: ClassVar = Paper(
         "DistiLLM-2: A Contrastive Approach Boosts the Distillation of LLMs",
@@ -130,11 +133,12 @@ class DistiLLM2(Method):
         self.check_range("alpha", SMALLEST, 1 - 1e-6)
         self.check_range("beta", 0.0, 1.0)
         self.check_range("rounds", 1, 1000)
+        self.check_choice("text", ("teacher", "data", "mixed"))
 
     @property
     def teacher_writes(self) -> bool:
-        """In each round."""
-        return True
+        """In each round, unless all text is the data's."""
+        return self.text != "data"
 
     @property
     def student_writes(self) -> bool:
@@ -144,7 +148,9 @@ class DistiLLM2(Method):
     @property
     def cost(self) -> Cost:
         """Generation is paid once a round."""
-        return "both write once a round"
+        return (
+            "both write once a round" if self.teacher_writes else "the student writes once a round"
+        )
 
     def number_of_rounds(self, checkpoints: int) -> int:
         """As many as are asked for."""
@@ -152,7 +158,14 @@ class DistiLLM2(Method):
 
     def prepare(self, lab: Lab) -> list[Sequence]:
         """y_t from the teacher, y_s from the student of the last round."""
-        return lab.answered_by_student(lab.answered_by_teacher())
+        return lab.answered_by_student(self._given(lab))
+
+    def _given(self, lab: Lab) -> list[Sequence]:
+        if self.text == "data":
+            return lab.labelled()
+        written = lab.answered_by_teacher()
+        others = {s.example: s for s in lab.labelled()} if self.text == "mixed" else {}
+        return [others.get(s.example, s) if s.example % 2 else s for s in written]
 
     def sequences(self, rows: Rows[Sequence], sources: Sources, step: Step) -> list[Sequence]:
         """Each row becomes a pair; what the round did not write of the student's side, it writes now."""

@@ -69,8 +69,11 @@ def is_adapter(folder: Path) -> bool:
 
 
 def fingerprint(spec: ModelSpec) -> str:
-    """A hash of what a spec means: of the files of a folder, else of the words."""
-    words = spec.model_dump_json(exclude={"sft", "keep_checkpoints", "checkpoints", *spec.ASKING})
+    """A hash of what a spec means: of the files of a folder, wherever it is, else of the words."""
+    unsaid = {"sft", "keep_checkpoints", "checkpoints", "noise", *spec.ASKING}
+    unsaid |= {"model"} if Path(place(spec) or "").is_dir() and place(spec) else set()
+    unsaid |= {"adapter"} if spec.adapter and Path(spec.adapter).is_dir() else set()
+    words = spec.model_dump_json(exclude=unsaid)
     digest = hashlib.blake2b(words.encode(), digest_size=16)
     if spec.server is not None:  # wherever it is now
         digest.update(b"served")

@@ -2,7 +2,7 @@
 
 from limbeck.recipe.checking import parse_recipe
 from limbeck.recipe.method import build_method
-from limbeck.recipe.reading import load_recipe, override
+from limbeck.recipe.reading import load_recipe, override, put, read_yaml
 from limbeck.recipe.sections import (
     Evaluate,
     FineTuning,
@@ -13,7 +13,7 @@ from limbeck.recipe.sections import (
     Prices,
     Recipe,
 )
-from limbeck.recipe.wording import nearest
+from limbeck.recipe.wording import explain, nearest
 
 __all__ = [
     "Evaluate",
@@ -25,8 +25,11 @@ __all__ = [
     "Prices",
     "Recipe",
     "build_method",
+    "explain",
     "load_recipe",
     "nearest",
     "override",
     "parse_recipe",
+    "put",
+    "read_yaml",
 ]

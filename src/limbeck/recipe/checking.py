@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from limbeck.errors import RequestError
+from limbeck.methods import Method
 from limbeck.recipe.fitting import check_cache, check_fit
 from limbeck.recipe.sections import ModelSpec, Recipe
 from limbeck.recipe.served import check_served
@@ -69,6 +70,7 @@ def parse_recipe(request: Mapping[str, Any], where: str = "recipe") -> Recipe:
         if spec is not None and spec.sft is not None:
             _check_training(spec.sft.training, f"{side}.sft.training")
     check_served(recipe, method)
+    _check_noise(recipe, method)
     check_fit(recipe, method)
     _check_student(recipe.student)
     if recipe.teacher is not None:
@@ -125,6 +127,25 @@ def _check_student(student: ModelSpec) -> None:
     for key, mend in mends.items():
         if getattr(student, key) is not None:
             raise RequestError(f"student.{key} is not used", where=f"student.{key}", mend=mend)
+
+
+def _check_noise(recipe: Recipe, method: Method) -> None:
+    if recipe.student.noise is not None:
+        raise RequestError(
+            "noise disturbs what a teacher shows", where="student.noise", mend="set teacher.noise"
+        )
+    teacher = recipe.teacher
+    if teacher is None or teacher.noise is None:
+        return
+    name = recipe.method["name"]
+    reasons = {
+        f"the method {name} asks no teacher for probabilities": not method.imitates,
+        f"the method {name} follows checkpoints, which are not disturbed": method.needs_path,
+        "a cache holds what was said without noise": teacher.cache is not None,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise RequestError(reason, where="teacher.noise", mend="leave teacher.noise out")
 
 
 def _check_teacher(teacher: ModelSpec) -> None:

@@ -94,6 +94,8 @@ class ModelSpec(Section):
         cache: Folder of a teacher cache that the loss reads instead of asking the model (teachers);
             with ``model`` as well, the evaluation can score the teacher.
         dtype: Of the weights in memory; ``auto`` is as stored. Students are float32 by default.
+        noise: Standard deviation of normal noise on the logits that a student imitates (teachers;
+            for studies of how much of the signal it needs). What is written and measured has none.
         trust_remote_code: Let the model folder run its own code.
         server: Base URL of an OpenAI-compatible API that answers for ``model``, which is then the
             name that it has there (teachers).
@@ -119,6 +121,7 @@ class ModelSpec(Section):
     checkpoints: str | None = None
     cache: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    noise: float | None = Field(None, gt=0)
     trust_remote_code: bool = False
     server: str | None = None
     concurrency: int | None = Field(None, gt=0)
@@ -211,6 +214,7 @@ class Evaluate(Section):
         samples: Further answers, drawn at temperature 1, to each of some items: how varied a model
             is, and how much the teacher agrees with itself. 0 draws none.
         sampled_items: To how many items.
+        validation: Score the student on the validation rows, too: what settings are chosen by.
         tasks: Benchmarks that every model is scored on besides, as ``limbeck eval`` knows them:
             ``gsm8k``, ``gsm8k=FILE``, ``mine.yaml=FILE``, ``harness:mmlu``.
         task_items: At most so many items of each.
@@ -224,6 +228,7 @@ class Evaluate(Section):
     batch_size: int = Field(64, gt=0)
     samples: int = Field(4, ge=0)
     sampled_items: int = Field(64, gt=0)
+    validation: bool = False
     tasks: list[str] = Field(default_factory=list)
     task_items: int | None = Field(None, gt=0)
     shots: int = Field(0, ge=0)

@@ -42,7 +42,7 @@ def explain(
         return RequestError(
             f"the key {key!r} is missing",
             where=f"{where}: {path.rpartition('.')[0]}" if len(loc) > 1 else where,
-            mend=f"add {key}: to the recipe",
+            mend=f"add {key}:",
         )
     branches = [e["msg"] for e in error.errors() if e["loc"][: len(loc)] == loc]
     words = [b.removeprefix("Value error, ").removeprefix("Assertion failed, ") for b in branches]

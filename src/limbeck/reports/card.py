@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from limbeck.files import write_text
 
@@ -15,6 +14,7 @@ from .facts import Results, label, trained
 from .hostile import visible
 from .remarks import collapsed
 from .sections import Table
+from .templates import environment
 from .verdict import verdict
 
 MARK = "<!-- Written by Limbeck. Take this line out, and the card is never written again. -->"
@@ -29,16 +29,9 @@ def model_card(results: Results) -> str:
     Args:
         results: The contents of ``results.json``; sections that are missing are left out.
     """
-    environment = Environment(
-        loader=PackageLoader("limbeck.reports", ""),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"plain": plain, "fenced": fenced, "markdown": markdown}
-    page = environment.get_template("card.md.j2").render(_view(results))
+    templates = environment(html=False)
+    templates.filters |= {"plain": plain, "fenced": fenced, "markdown": markdown}
+    page = templates.get_template("card.md.j2").render(_view(results))
     return f"---\n{card_data.metadata(results).to_yaml()}\n---\n{MARK}\n\n{visible(page)}"
 
 

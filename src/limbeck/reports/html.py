@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from . import curves, figures, ledger, path, round_figures, rounds, words
@@ -14,6 +13,7 @@ from .browser import Item, browser
 from .contents import course, findings
 from .facts import Results, arms, label, trained
 from .hostile import visible
+from .templates import environment
 from .tiles import tiles
 from .verdict import verdict
 
@@ -31,18 +31,10 @@ def render(results: Results, items: Sequence[Item] = ()) -> str:
         results: The contents of ``results.json``; sections that are missing are left out.
         items: Test items with every model's output; see `browser`.
     """
-    environment = Environment(
-        loader=PackageLoader("limbeck.reports", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Drawings are ours, and their texts were escaped when they were written.
-    environment.filters["drawing"] = lambda picture: Markup(picture.svg)
-    environment.filters["number"] = words.count
-    environment.filters["sentences"] = _sentences
-    template = environment.get_template("report.html.j2")
+    templates = environment(html=True)
+    templates.filters["number"] = words.count
+    templates.filters["sentences"] = _sentences
+    template = templates.get_template("report.html.j2")
     # A name, too, may hold half a surrogate pair, which no file can.
     return visible(template.render(_view(results, items)))
 

@@ -1,5 +1,5 @@
 """A distillation from its recipe to its report."""
 
-from limbeck.run.distill import Run, check, distill, read_run
+from limbeck.run.distill import Run, check, check_recipe, distill, read_run
 
-__all__ = ["Run", "check", "distill", "read_run"]
+__all__ = ["Run", "check", "check_recipe", "distill", "read_run"]

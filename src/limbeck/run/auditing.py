@@ -11,6 +11,7 @@ from limbeck.console import say
 from limbeck.data import load_examples
 from limbeck.errors import RequestError
 from limbeck.evaluation.audit import Losses
+from limbeck.files import digest
 from limbeck.models import parameters_of
 from limbeck.recipe import load_recipe
 from limbeck.run import results as put
@@ -21,7 +22,6 @@ from limbeck.run.folder import RunFolder
 from limbeck.run.measured import Measured
 from limbeck.run.opposed import Opposed
 from limbeck.run.saved import as_they_stand, is_saved, losses_of, scored
-from limbeck.run.text import digest
 
 BASELINE = "sft"
 """The arm of the baseline, whatever it was made by: reports know it by this name."""

@@ -7,6 +7,7 @@ from typing import Any
 from limbeck.bench import Bench, Side
 from limbeck.errors import RequestError
 from limbeck.models import device
+from limbeck.run import common
 from limbeck.run.arms import Arm
 from limbeck.run.comparing import Comparing, in_order
 from limbeck.run.evaluating import judged
@@ -84,9 +85,11 @@ class Benchmarked:
         wish, tasks = _wish(self._bench), self._bench.recipe.evaluate.tasks
         model = self._load(name, arm)
         examinee = Examinee(model, side.tokenizer, f"{name} of this run", side.context)
-        folder = self.comparing.measuring.folder / "tasks" / name
-        found = put_to(examinee, asked_of(tasks, _chat(side), wish), folder, wish)
-        found |= put_harness_to(examinee, harness_of(tasks), folder, wish)
+        run = self.comparing.measuring.folder
+        folder = run / "tasks" / name
+        with run.lending(common.asked(run, self._bench, name), [folder]):
+            found = put_to(examinee, asked_of(tasks, _chat(side), wish), folder, wish)
+            found |= put_harness_to(examinee, harness_of(tasks), folder, wish)
         del model, examinee
         gc.collect()
         return found

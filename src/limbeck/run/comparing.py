@@ -55,6 +55,14 @@ class Comparing:
         """A trained student."""
         return self.measuring.measure(arm.name, lambda: self.load(arm), self._judge)
 
+    def on(self, measuring: Measuring) -> "Comparing":
+        """The same models on other rows."""
+        return replace(self, measuring=measuring)
+
+    def validated(self, arm: Arm) -> Measured:
+        """A trained student on rows to choose by: under a name of its own, and beside nobody."""
+        return self.measuring.measure("validation", lambda: self.load(arm), None)
+
     def load(self, arm: Arm) -> Any:
         """The weights of a trained student."""
         spec = ModelSpec(model=str(self.measuring.folder / arm.folder))

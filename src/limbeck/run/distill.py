@@ -13,7 +13,7 @@ from limbeck.models import matmul_precision
 from limbeck.recipe import Recipe, load_recipe
 from limbeck.run.cached import open_cache
 from limbeck.run.folder import RunFolder
-from limbeck.run.opening import hashes_of, opened
+from limbeck.run.opening import check_wishes, hashes_of, opened
 from limbeck.run.tutored import check_tutoring
 
 
@@ -77,9 +77,14 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
     Raises:
         RequestError: The recipe cannot be understood, or something it names is not there.
     """
-    recipe = load_recipe(path, overrides)
+    return check_recipe(load_recipe(path, overrides), weights)
+
+
+def check_recipe(recipe: Recipe, weights: bool = False) -> list[Finding]:
+    """What the doctor says of a recipe; see `check`."""
     RunFolder(recipe.output).check(recipe, fresh=False)
     bench = open_bench(recipe)
+    check_wishes(bench)
     rounds = check_tutoring(bench)
     findings = [*examine(bench, Path(recipe.output)), *rounds, *server(bench)]
     open_cache(bench)
@@ -91,7 +96,12 @@ def check(path: Path, overrides: list[str], weights: bool = False) -> list[Findi
 
 
 def distill(
-    recipe: Recipe, *, fresh: bool = False, name: str | None = None, profile: bool = False
+    recipe: Recipe,
+    *,
+    fresh: bool = False,
+    name: str | None = None,
+    profile: bool = False,
+    shared: Path | None = None,
 ) -> Run:
     """Run a recipe; a run that was interrupted goes on where it was.
 
@@ -101,12 +111,14 @@ def distill(
         name: What the report calls it; by default the folder's name.
         profile: Measure where the time and memory of a training step go; a table for each
             training, and ``profile/NAME.json`` in the folder.
+        shared: A folder in which runs share what does not depend on their method: a fine-tuned
+            teacher, its text, the baseline, and their scores.
 
     Raises:
         RequestError: The request is wrong; nothing has been written.
         LimbeckError: The work failed; what was finished is kept.
     """
-    folder = RunFolder(recipe.output)
+    folder = RunFolder(recipe.output, shared)
     folder.check(recipe, fresh)
     if folder.finished and not fresh:
         say(f"this run is finished: {folder / 'report.html'} (--fresh starts over)")

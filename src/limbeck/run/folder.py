@@ -1,21 +1,22 @@
 """The folder of a run: its recipe, its manifest, and what has been finished."""
 
 import contextlib
-import fcntl
 import importlib.metadata
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from limbeck.errors import RequestError
-from limbeck.files import write_json, write_text, writing
+from limbeck.files import holding, write_json, write_text
 from limbeck.ranks import rank, wait_for_everyone
 from limbeck.recipe import ModelSpec, Recipe
+from limbeck.run.shared import Shared
 
 SCHEMA = "limbeck.manifest/1"
 ANSWERS = "answers.sqlite"
@@ -23,15 +24,30 @@ _FREE = {"output", "evaluate.judges", *(f"teacher.{key}" for key in ModelSpec.AS
 """Keys that may change between two starts of a run: they change nothing in its results."""
 
 
+@dataclass(frozen=True)
+class Common:
+    """A stage that does not depend on everything in a recipe.
+
+    Attributes:
+        key: A hash of all that it depends on.
+        names: The files and folders that it makes, below the run's folder.
+    """
+
+    key: str
+    names: Sequence[str]
+
+
 class RunFolder:
     """A run on the disk. What it says is finished stays finished, whatever happens.
 
     Args:
         path: The folder; it need not exist.
+        shared: Where stages are that other runs have in common with this one.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, shared: Path | None = None):
         self.path = Path(path)
+        self.shared = Shared(shared) if shared is not None else None
         self.manifest: dict[str, Any] = {}
 
     def __truediv__(self, name: str) -> Path:
@@ -89,7 +105,7 @@ class RunFolder:
         """
         with contextlib.ExitStack() as held:
             if rank() == 0:
-                held.enter_context(self._locked())
+                held.enter_context(holding(self.path, "run"))
                 if fresh:
                     self._clear()
                 self._take_up(recipe, hashes)
@@ -108,7 +124,11 @@ class RunFolder:
         return manifest["stages"].get(stage, {}).get("result")
 
     def once(
-        self, stage: str, work: Callable[[], dict[str, Any]], everywhere: bool = False
+        self,
+        stage: str,
+        work: Callable[[], dict[str, Any]],
+        everywhere: bool = False,
+        common: Common | None = None,
     ) -> dict[str, Any]:
         """Do a stage unless it has been done; what it returns is kept in the manifest.
 
@@ -116,12 +136,46 @@ class RunFolder:
             stage: Its name.
             work: Does it. Interrupted, it is called again by the next run and must go on there.
             everywhere: Whether all processes take part; otherwise the others wait for the first.
+            common: What other runs would do in the same way, and take from this one.
 
         Returns:
             The result, of now or then.
         """
-        if (known := self.done(stage)) is not None:
-            return known
+        known = self.done(stage)
+        if common is not None and self.shared is not None:
+            return self._once_for_all(stage, work, everywhere, common, known)
+        return self._do(stage, work, everywhere) if known is None else known
+
+    def _once_for_all(
+        self,
+        stage: str,
+        work: Callable[[], dict[str, Any]],
+        everywhere: bool,
+        common: Common,
+        known: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Do a stage, or take it from the run that did it; others wait meanwhile."""
+        shared = self.shared
+        assert shared is not None
+        with contextlib.ExitStack() as held:
+            if rank() == 0:
+                held.enter_context(shared.holding(common.key))
+                if known is None and (found := shared.take(common.key, self.path)) is not None:
+                    entry = {"result": found, "seconds": 0.0, "shared": True}
+                    self.manifest["stages"][stage] = entry
+                    self._write()
+            wait_for_everyone()
+            self.manifest = self._read()
+            result = self.done(stage)
+            if result is None:
+                result = self._do(stage, work, everywhere)
+            if rank() == 0 and not shared.has(common.key):
+                shared.give(common.key, self.path, common.names, result)
+        return result
+
+    def _do(
+        self, stage: str, work: Callable[[], dict[str, Any]], everywhere: bool
+    ) -> dict[str, Any]:
         began, result = time.monotonic(), None
         try:
             if everywhere or rank() == 0:
@@ -138,25 +192,28 @@ class RunFolder:
         self.manifest = self._read()
         return self.manifest["stages"][stage]["result"]
 
+    @contextlib.contextmanager
+    def lending(self, key: str | None, paths: Sequence[Path]) -> Iterator[None]:
+        """Files of this run that others may take, and that this run takes where others made them.
+
+        Args:
+            key: A hash of all that they depend on; None where nobody else can use them.
+            paths: Where they are.
+        """
+        if key is None or self.shared is None or rank() != 0:
+            yield
+            return
+        with self.shared.holding(key):
+            if not any(path.exists() for path in paths):
+                self.shared.take(key, self.path)
+            yield
+            if not self.shared.has(key):
+                names = [str(path.relative_to(self.path)) for path in paths]
+                self.shared.give(key, self.path, names, {})
+
     def seconds(self) -> dict[str, float]:
         """Wall time of each stage, interrupted attempts included as far as they could tell."""
         return {name: entry.get("seconds", 0.0) for name, entry in self.manifest["stages"].items()}
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self / ".lock").open("w")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RequestError(
-                    "another process is working on this run",
-                    where=str(self.path),
-                    mend="wait for it, or give another output=",
-                ) from None
-            yield
 
     def _take_up(self, recipe: Recipe, hashes: dict[str, str]) -> None:
         if not (self / "manifest.json").exists():

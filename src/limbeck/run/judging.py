@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 from limbeck.analysis import Judged, aligned, judge_agreement, judged, preferences, proportion
 from limbeck.errors import RequestError
 from limbeck.evaluation.judge import Compared, Judge, Pair, Settings, broken, prompt_hash
-from limbeck.files import new_file, write_json
+from limbeck.files import digest, new_file, write_json
 from limbeck.models import fingerprint
 from limbeck.recipe import ModelSpec
 from limbeck.run.judges import open_judge
-from limbeck.run.text import digest
 from limbeck.sources import Budget
 
 SCHEMA = "limbeck.judged/1"

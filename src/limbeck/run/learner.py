@@ -8,8 +8,8 @@ from typing import Any
 from limbeck.bench import Bench
 from limbeck.data import Example
 from limbeck.engines import Engine, Sampling
+from limbeck.files import digest
 from limbeck.run.exam import Problems
-from limbeck.run.text import digest
 from limbeck.sources import answer_all
 from limbeck.tutoring import Attempt, Prompts, by_rule, read_tag
 

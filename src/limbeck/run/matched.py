@@ -7,9 +7,8 @@ from typing import Literal
 
 from limbeck.data import Example
 from limbeck.errors import RequestError
-from limbeck.files import write_text
+from limbeck.files import digest, write_text
 from limbeck.run.donors import Donor, Table
-from limbeck.run.text import digest
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from limbeck.engines import Engine, Response, Sampling
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.evaluation import likelihood, positions
+from limbeck.files import digest
 from limbeck.models import device
+from limbeck.run import common
 from limbeck.run.folder import RunFolder
 from limbeck.run.measured import Measured
-from limbeck.run.text import digest
 from limbeck.sources import answer_all, seed_for
 from limbeck.targets import ModelTeacher
 
@@ -108,7 +109,8 @@ class Measuring:
             work().write(place, arm)
             return {"items": len(self.rows.examples)}
 
-        self.folder.once(f"evaluate {arm}", keep)
+        shared = common.measured(self.folder, self.bench, arm, self.max_new_tokens)
+        self.folder.once(f"evaluate {arm}", keep, common=shared)
         return Measured.read(place, arm)
 
     def _measure(
@@ -124,7 +126,8 @@ class Measuring:
         engine = TransformersEngine(model, pad, side.ends, len(tokenizer))
         if self.bench.has_answers:
             items |= self._answers(arm, engine, sequences, tokenizer)
-            samples = self._samples(arm, engine, sequences, tokenizer)
+            if arm != "validation":
+                samples = self._samples(arm, engine, sequences, tokenizer)
         reading = self._to_read(sequences)
         if reading:
             with progress(f"reading {arm}", len(reading), "rows") as advance:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Measured:
         """A column as an array, or None."""
         return np.array(self.items[name], dtype=np.float64) if name in self.items else None
 
-    @property
+    @cached_property
     def answers(self) -> Answers | None:
         """For an audit; None where rows have no right answers."""
         if "correct" not in self.items:
@@ -61,15 +62,16 @@ class Measured:
             tuple(items["output"]),
             tuple(gold[i] if items["correct"][i] else items["extracted"][i] for i in rows),
             np.array(items["correct"], dtype=bool),
-            tuple(items["document"]) if self._share_documents else None,
+            None if self.documents is None else tuple(self.documents),
             nats if known else None,
             {item: tuple(several) for item, several in drawn.items()} or None,
         )
 
     @property
-    def _share_documents(self) -> bool:
-        documents = self.items.get("document", [])
-        return len(set(documents)) < len(documents)
+    def documents(self) -> list[str] | None:
+        """Which rows are not independent, by what they share; None where they are."""
+        known = self.items.get("document", [])
+        return known if len(set(known)) < len(known) else None
 
     def write(self, folder: Path, name: str) -> None:
         """Keep it below a folder; the rows' file comes last, and says that all is there."""

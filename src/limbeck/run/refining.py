@@ -12,7 +12,7 @@ from limbeck.bench import Bench
 from limbeck.console import say
 from limbeck.data import Example, read_examples
 from limbeck.errors import RequestError
-from limbeck.files import new_file
+from limbeck.files import digest, new_file
 from limbeck.methods import Rationale, Rationales
 from limbeck.models import file_hash, matmul_precision
 from limbeck.recipe import Recipe
@@ -21,7 +21,6 @@ from limbeck.run.folder import RunFolder
 from limbeck.run.learner import marked
 from limbeck.run.opening import hashes_of, opened
 from limbeck.run.teacher import TeacherStage
-from limbeck.run.text import digest
 from limbeck.run.tutored import TutoredLab
 from limbeck.sources import Answer, vet
 from limbeck.tutoring import Attempt

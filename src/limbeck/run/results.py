@@ -24,11 +24,10 @@ from limbeck.analysis import (
 from limbeck.bench import Bench
 from limbeck.data import Kind
 from limbeck.evaluation.audit import Losses, audit, overlaps
-from limbeck.files import write_json
+from limbeck.files import digest, write_json
 from limbeck.reports import verdict, write_model_card, write_report
 from limbeck.run.bits import Bits, bits, reservations
 from limbeck.run.measured import Measured
-from limbeck.run.text import digest
 
 SCHEMA = "limbeck.results/2"
 PAIRS = (
@@ -265,6 +264,4 @@ def _scores(
 
 def _documents(measured: dict[str, Measured]) -> list[str] | None:
     """What items share that are not independent; None where they are."""
-    known = (m.items["document"] for m in measured.values() if "document" in m.items)
-    found = next(known, None)
-    return found if found is not None and len(set(found)) < len(found) else None
+    return next((m.documents for m in measured.values() if m.documents is not None), None)

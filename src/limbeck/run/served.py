@@ -8,11 +8,11 @@ from typing import Any
 from limbeck.bench import Bench
 from limbeck.data import Example, turns
 from limbeck.engines import Request, Response, Sampling, TextEngine
-from limbeck.files import write_json
+from limbeck.files import digest, write_json
 from limbeck.recipe import ModelSpec
 from limbeck.run.arms import arms_of
 from limbeck.run.folder import ANSWERS, RunFolder
-from limbeck.run.text import RoundLab, digest
+from limbeck.run.text import RoundLab
 from limbeck.sources import Budget, Store, ask_all, told_apart
 
 

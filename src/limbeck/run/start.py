@@ -8,6 +8,7 @@ from typing import Any
 
 from limbeck.bench import Bench
 from limbeck.recipe import ModelSpec
+from limbeck.run import common
 from limbeck.run.folder import RunFolder
 from limbeck.run.tuning import Tuning, tuned
 
@@ -28,7 +29,7 @@ def prepare_start(folder: RunFolder, bench: Bench) -> dict[str, Any] | None:
         return None
     apart = ("validation", "test")
     tuning = Tuning("student", FOLDER, recipe.student, bench.student, recipe.seed, apart)
-    return tuned(folder, bench, tuning)
+    return tuned(folder, bench, tuning, common.start(folder, bench))
 
 
 def start_of(folder: RunFolder, student: ModelSpec) -> ModelSpec:

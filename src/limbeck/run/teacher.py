@@ -15,11 +15,12 @@ from limbeck.engines.vllm import VLLMEngine
 from limbeck.errors import RequestError
 from limbeck.models import checkpoints, device, fingerprint, load_model, place
 from limbeck.recipe import ModelSpec
+from limbeck.run import common
 from limbeck.run.folder import RunFolder
 from limbeck.run.trajectory import Trajectory
 from limbeck.run.tuning import PATH, Tuning, kept_name, tuned
 from limbeck.sources import seed_for
-from limbeck.targets import ModelTeacher, Teacher, check_head
+from limbeck.targets import ModelTeacher, NoisyTeacher, Teacher, check_head
 
 FOLDER = "teacher"
 
@@ -46,7 +47,7 @@ class TeacherStage:
         if spec is not None and spec.sft is not None:
             apart = ("train", "validation", "test")
             tuning = Tuning("teacher", FOLDER, spec, self._side, self._seed, apart)
-            log = tuned(self.folder, self.bench, tuning)
+            log = tuned(self.folder, self.bench, tuning, common.teacher(self.folder, self.bench))
         if self.bench.method.needs_path or (spec is not None and spec.checkpoints is not None):
             _ = self.trajectory.best  # all processes are here: later, one may come alone
         return log
@@ -140,12 +141,18 @@ class TeacherStage:
             and not recipe.student.fresh
         )
         if not shared:
-            return student, self.judge
+            return student, self._disturbed(self.judge)
         adapter = ""
         if spec.adapter is not None:
             adapter = "teacher"
             student.load_adapter(spec.adapter, adapter_name=adapter, is_trainable=False)
-        return student, ModelTeacher(student, len(self.bench.student.tokenizer), adapter)
+        own = ModelTeacher(student, len(self.bench.student.tokenizer), adapter)
+        return student, self._disturbed(own)
+
+    def _disturbed(self, teacher: ModelTeacher) -> Teacher:
+        spec, seed = self.bench.recipe.teacher, self.bench.recipe.seed
+        noise = spec.noise if spec is not None else None
+        return teacher if noise is None else NoisyTeacher(teacher, noise, seed_for("noise", seed))
 
     @property
     def hash(self) -> str:

@@ -1,7 +1,6 @@
 """The text of a round, and what its method wants to know of the models: each made once, and kept."""
 
 import functools
-import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from limbeck.engines import Engine
 from limbeck.engines.special_tokens import pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import LimbeckError
-from limbeck.files import new_file, write_json
+from limbeck.files import digest, new_file, write_json
 from limbeck.methods.lab import LossSource, Tutor
 from limbeck.models import device
 from limbeck.run.folds import losses_out_of_fold
@@ -180,7 +179,8 @@ class RoundLab:
         seed = self._seed("teacher text")
         key = digest(prompts, asdict(sampling), seed, self.teacher.hash)
         path, engine = self.folder / "teacher.jsonl", lambda: self.teacher.engine
-        answers = answer_all(path, key, prompts, engine, sampling, seed, "teacher answers")
+        with self.teacher.folder.lending(key, [path]):
+            answers = answer_all(path, key, prompts, engine, sampling, seed, "teacher answers")
         return [{**a, "example": s.example} for s, a in zip(asked, answers, strict=True)]
 
     def responses(self) -> list[dict[str, Any]]:
@@ -237,11 +237,6 @@ class RoundLab:
         text = self.bench.teacher.tokenizer.decode(tokens, skip_special_tokens=True)
         own = self.bench.student.tokenizer
         return (*own(text, add_special_tokens=False)["input_ids"], own.eos_token_id)
-
-
-def digest(*parts: Any) -> str:
-    """A short hash of plain values."""
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def keep_text(rows: list[Sequence], path: Path) -> None:

@@ -15,6 +15,7 @@ from limbeck.console import progress
 from limbeck.errors import RequestError
 from limbeck.models import add_lora, load_model
 from limbeck.ranks import rank
+from limbeck.run import common
 from limbeck.run.arms import ONE_SHOT, Arm, corpus_rows, validation_rows
 from limbeck.run.cached import CachedLab
 from limbeck.run.folder import RunFolder
@@ -111,8 +112,9 @@ class Trainings:
         Returns:
             What ``results.json`` says of it under ``training``.
         """
+        shared = common.baseline(self.folder, self.bench, steps) if arm.name == "sft" else None
         result = self.folder.once(
-            f"train {arm.name}", lambda: self._train(arm, steps), everywhere=True
+            f"train {arm.name}", lambda: self._train(arm, steps), True, shared
         )
         if rank() == 0 and not arm.method.tutors:
             shutil.rmtree(self.folder / "checkpoints" / arm.name, ignore_errors=True)

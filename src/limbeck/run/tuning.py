@@ -16,7 +16,7 @@ from limbeck.methods import SFT
 from limbeck.models import add_lora, load_model
 from limbeck.ranks import rank
 from limbeck.recipe import ModelSpec
-from limbeck.run.folder import RunFolder
+from limbeck.run.folder import Common, RunFolder
 from limbeck.run.saving import as_result, plain, save
 from limbeck.training import arguments, fit
 
@@ -47,14 +47,22 @@ class Tuning:
     path: str = PATH
 
 
-def tuned(folder: RunFolder, bench: Bench, tuning: Tuning) -> dict[str, Any]:
+def tuned(
+    folder: RunFolder, bench: Bench, tuning: Tuning, common: Common | None = None
+) -> dict[str, Any]:
     """Fine-tune a model once, going on from wherever it was interrupted.
+
+    Args:
+        folder: The run's.
+        bench: Its data.
+        tuning: What is fine-tuned.
+        common: What it depends on, where other runs may share it.
 
     Returns:
         How the training went.
     """
     result = folder.once(
-        f"train {tuning.folder}", lambda: _tune(folder, bench, tuning), everywhere=True
+        f"train {tuning.folder}", lambda: _tune(folder, bench, tuning), True, common
     )
     if rank() == 0:
         shutil.rmtree(folder / "checkpoints" / tuning.folder, ignore_errors=True)

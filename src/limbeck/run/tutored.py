@@ -13,13 +13,14 @@ from limbeck.doctor import Finding
 from limbeck.engines import Request, Response
 from limbeck.engines.local import InProcess
 from limbeck.errors import RequestError
+from limbeck.files import digest
 from limbeck.methods import UNDO
 from limbeck.run.exam import Exam, Problems, open_exam
 from limbeck.run.folder import ANSWERS, RunFolder
 from limbeck.run.learner import attempts_of
 from limbeck.run.served import ServedTeacher
 from limbeck.run.teacher import TeacherStage
-from limbeck.run.text import RoundLab, digest
+from limbeck.run.text import RoundLab
 from limbeck.run.tutor import Ask, Tutor
 from limbeck.run.window import check_window
 from limbeck.sources import Budget, Spent, Store, ask_all

@@ -92,6 +92,11 @@ def work(
         trained[arm.name] = trainings.train(arm, steps * rounds)
     trainings.forget_rounds()
     measured = comparing.models(arms)
+    chosen_by = None
+    if recipe.evaluate.validation:
+        validation = Measuring(folder, bench, held_out(bench, "validation"), lambda: teacher.engine)
+        rows = {"student": comparing.on(validation).validated(student)}
+        chosen_by = put.evaluation(rows, bench.examples.kind, None)["metrics"]["student"]
     tasks = folder.once("tasks", lambda: Benchmarked(comparing).run(arms))
 
     seconds = folder.seconds()
@@ -111,6 +116,7 @@ def work(
         ),
         **put.compared(measured),
         "tasks": tasks,
+        "validation": chosen_by,
         "training": {
             arm: {**log, "seconds": seconds.get(f"train {arm}", 0.0)}
             for arm, log in trained.items()

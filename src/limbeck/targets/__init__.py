@@ -3,6 +3,7 @@
 from limbeck.targets.backbone import causal_lm, check_head, head_of, last_hidden
 from limbeck.targets.base import Dense, Projected, Target
 from limbeck.targets.need import Need
+from limbeck.targets.noisy import NoisyTeacher
 from limbeck.targets.sparse import Sampled, TopK
 from limbeck.targets.teacher import ModelTeacher, Teacher
 
@@ -10,6 +11,7 @@ __all__ = [
     "Dense",
     "ModelTeacher",
     "Need",
+    "NoisyTeacher",
     "Projected",
     "Sampled",
     "Target",

@@ -13,10 +13,9 @@ from limbeck.engines.special_tokens import end_ids, pad_id
 from limbeck.engines.transformers import TransformersEngine
 from limbeck.errors import RequestError
 from limbeck.evaluation.tasks import Item
-from limbeck.files import write_json
+from limbeck.files import digest, write_json
 from limbeck.run.tasks.asked import Asked, Outcome, Wish
 from limbeck.run.tasks.keeping import kept
-from limbeck.run.text import digest
 from limbeck.sources import answer_all
 
 

@@ -8,7 +8,7 @@ from limbeck.errors import RequestError
 from limbeck.evaluation.harness import PREFIX
 from limbeck.evaluation.sandbox import isolation
 from limbeck.evaluation.tasks import Item, Task, load_task
-from limbeck.run.text import digest
+from limbeck.files import digest
 
 
 @dataclass(frozen=True)

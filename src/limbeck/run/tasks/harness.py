@@ -9,11 +9,10 @@ import pyarrow.parquet as pq
 
 from limbeck.errors import RequestError
 from limbeck.evaluation.harness import PREFIX, HarnessResult, run_harness
-from limbeck.files import write_json
+from limbeck.files import digest, write_json
 from limbeck.run.tasks.answering import Examinee
 from limbeck.run.tasks.asked import Outcome, Wish
 from limbeck.run.tasks.keeping import write_table
-from limbeck.run.text import digest
 
 
 def put_harness_to(

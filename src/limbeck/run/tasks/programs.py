@@ -13,9 +13,8 @@ from limbeck.console import progress
 from limbeck.evaluation.sandbox import Limits, Outcome, isolation, run_many
 from limbeck.evaluation.tasks import Item
 from limbeck.evaluation.tasks.programs import Attempt, Programs
-from limbeck.files import Journal
+from limbeck.files import Journal, digest
 from limbeck.run.tasks.asked import Asked
-from limbeck.run.text import digest
 
 _TAIL = 2000  # characters of standard error that are kept: a traceback stands at its end
 

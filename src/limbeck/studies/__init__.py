@@ -1,0 +1,1 @@
+"""Many runs as one experiment: axes over a recipe, one table, claims that are tested."""
