@@ -124,6 +124,11 @@ def test_an_axis_with_a_dot_may_be_changed_on_the_command_line(tmp_path):
     assert {r.recipe.student.config["hidden_size"] for r in plan(load_study(path, [given]))} == {8}
 
 
+def test_a_key_of_the_recipe_is_changed_in_the_base(tmp_path):
+    with pytest.raises(RequestError, match=r"base\.training\.max_steps="):
+        load_study(study(tmp_path), ["training.max_steps=7"])
+
+
 @pytest.mark.parametrize("said", ["local", {"processes": 5}, None])
 def test_an_executor_is_a_local_one_where_nothing_else_is_said(tmp_path, said):
     path = study(tmp_path, **({} if said is None else {"executor": said}))

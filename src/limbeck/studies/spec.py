@@ -7,7 +7,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from limbeck.recipe import explain, override, read_yaml
+from limbeck.errors import RequestError
+from limbeck.recipe import Recipe, explain, override, read_yaml
 from limbeck.studies.hypotheses import RESERVED, Hypothesis
 from limbeck.studies.selection import Selection
 
@@ -163,6 +164,7 @@ def load_study(path: str | Path, overrides: tuple[str, ...] | list[str] = ()) ->
     if isinstance(found.get("executor"), str):
         found["executor"] = {"kind": found["executor"]}
     for item in overrides:
+        _refuse_recipe_key(item)
         if not _put_axis(found.get("axes"), item):
             override(found, item)
     found.setdefault("output", f"studies/{path.stem}")
@@ -170,6 +172,17 @@ def load_study(path: str | Path, overrides: tuple[str, ...] | list[str] = ()) ->
         return Study.model_validate(found)
     except ValidationError as error:
         raise explain(error, str(path), Study) from None
+
+
+def _refuse_recipe_key(item: str) -> None:
+    key = item.partition("=")[0]
+    first = key.partition(".")[0]
+    if first in Recipe.model_fields and first not in Study.model_fields:
+        raise RequestError(
+            f"{first} is a key of a recipe, and this is a study",
+            where=f"command line: {item}",
+            mend=f"base.{key}=... changes it in every run",
+        )
 
 
 def _put_axis(axes: Any, item: str) -> bool:

@@ -46,7 +46,7 @@ def _claims(cards: Sequence[hypotheses.Card]) -> Table:
         facts = "; ".join(
             f"{text}" if name in _PLAIN else f"{name} {text}" for name, text in card.facts
         )
-        lines = [facts, card.needed]
+        lines = [facts, card.needed, card.note]
         shown.add_row(
             Text(f"{card.sign} {card.state}", style=style),
             Text(f"{card.number}. {card.claim}", style="bold"),
